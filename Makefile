@@ -1,0 +1,81 @@
+# attnbench: `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
+#
+# Variables: BUILD (folder of everything made, default build), CC, CXX, DEBUG=1 (no optimisation of non-kernel code),
+# SANITIZE=address,undefined, PREFIX, DESTDIR. Objects mirror the source tree below $(BUILD)/obj.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+CC     ?= cc
+CXX    ?= g++
+AR     ?= ar
+
+VERSION := 0.1.0
+SOVERSION := 0
+# Compiler and flags decide what objects are: a change of them is a change of every object.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wundef
+CSTD   := -std=c11 -D_GNU_SOURCE
+OPT    := -O2 -g
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+ifdef SANITIZE
+OPT    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+HARDEN :=
+endif
+CFLAGS   ?=
+CPPFLAGS ?=
+BASE_CFLAGS := $(CSTD) $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fopenmp -Iinclude $(CPPFLAGS) $(CFLAGS)
+
+# Flags by file suffix list every feature; a kernel's needs come from them (kernels/kernel.h).
+KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
+FLAGS_avx2   := -mavx2 -mfma -mf16c
+FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+FLAGS_neon   :=
+FLAGS_scalar := -fno-tree-vectorize -fno-tree-slp-vectorize
+FLAGS_oracle := -ffp-contract=off
+
+KERNEL_DIRS := kernels/reference $(if $(filter x86_64,$(ARCH)),kernels/x86) $(if $(filter aarch64,$(ARCH)),kernels/arm)
+LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(KERNEL_DIRS))) $(wildcard dispatch/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+LIB_LIBS := -lhwloc -lm -lpthread
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+-include $(wildcard mk/*.mk)
+
+lib: $(BUILD)/libattn.a $(BUILD)/libattn.so ## build libattn.a and libattn.so
+
+$(BUILD)/libattn.a: $(LIB_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libattn.so: $(LIB_OBJ)
+	$(CC) $(OPT) -shared -fopenmp -Wl,-soname,libattn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--no-undefined \
+	  -o $@ $^ $(LIB_LIBS)
+	ln -sf libattn.so $(BUILD)/libattn.so.$(SOVERSION)
+
+kernel_suffix = $(lastword $(subst _, ,$(notdir $(basename $1))))
+$(BUILD)/obj/kernels/%.o: kernels/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Rewritten only when compiler or flags differ from last time.
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512) $(FLAGS_scalar)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+clean: ## remove everything that was made
+	rm -rf $(BUILD)
+
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | sort -u | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+FORCE:
+.PHONY: FORCE lib clean help

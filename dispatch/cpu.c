@@ -1,0 +1,131 @@
+#include "cpu.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static uint32_t features;
+static char model[64];
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* The register state that the OS saves: a wide instruction without it corrupts other processes or dies. */
+static uint64_t xgetbv0(void)
+{
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+static void detect(void)
+{
+  enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6 };
+  uint32_t a, b, c, d, brand[12] = {0};
+  if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
+    for (uint32_t leaf = 0; leaf < 3; leaf++) {
+      uint32_t *w = brand + 4 * leaf;
+      __get_cpuid(0x80000002 + leaf, &w[0], &w[1], &w[2], &w[3]);
+    }
+    const char *text = (const char *)brand;
+    while (*text == ' ') text++;
+    snprintf(model, sizeof model, "%.47s", text);
+    for (size_t n = strlen(model); n > 0 && model[n - 1] == ' ';) model[--n] = 0;
+  }
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+  if (!model[0]) snprintf(model, sizeof model, "x86-64 CPUID signature %#x", a);
+  if (!(c & bit_OSXSAVE)) return;
+  const uint64_t xcr0 = xgetbv0();
+  if ((xcr0 & XCR0_SSE_AVX) != XCR0_SSE_AVX || !(c & bit_AVX)) return;
+  if (c & bit_FMA) features |= ATTN_FEATURE_FMA;
+  if (c & bit_F16C) features |= ATTN_FEATURE_F16C;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+  if (b & bit_AVX2) features |= ATTN_FEATURE_AVX2;
+  if ((xcr0 & XCR0_AVX512) != XCR0_AVX512 || !(b & bit_AVX512F)) return;
+  features |= ATTN_FEATURE_AVX512F;
+  if (b & bit_AVX512BW) features |= ATTN_FEATURE_AVX512BW;
+  if (b & bit_AVX512DQ) features |= ATTN_FEATURE_AVX512DQ;
+  if (b & bit_AVX512VL) features |= ATTN_FEATURE_AVX512VL;
+  if (c & bit_AVX512VNNI) features |= ATTN_FEATURE_AVX512VNNI;
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) features |= ATTN_FEATURE_AVX512BF16;
+}
+
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+static void detect(void)
+{
+  const unsigned long hwcap = getauxval(AT_HWCAP), hwcap2 = getauxval(AT_HWCAP2);
+  if (hwcap & (1ul << 1)) features |= ATTN_FEATURE_NEON;                            /* HWCAP_ASIMD */
+  if ((hwcap & (1ul << 9)) && (hwcap & (1ul << 10))) features |= ATTN_FEATURE_FP16; /* FPHP and ASIMDHP */
+  if (hwcap & (1ul << 20)) features |= ATTN_FEATURE_DOTPROD;                        /* ASIMDDP */
+  if (hwcap2 & (1ul << 13)) features |= ATTN_FEATURE_I8MM;
+  if (hwcap2 & (1ul << 14)) features |= ATTN_FEATURE_BF16;
+  if (hwcap & (1ul << 11)) { /* HWCAP_CPUID: the kernel emulates reads of MIDR_EL1 */
+    uint64_t midr;
+    __asm__("mrs %0, MIDR_EL1" : "=r"(midr));
+    static const struct {
+      unsigned implementer, part;
+      const char *name;
+    } known[] = {
+        {0x41, 0xd03, "Cortex-A53"},  {0x41, 0xd05, "Cortex-A55"},  {0x41, 0xd07, "Cortex-A57"},
+        {0x41, 0xd08, "Cortex-A72"},  {0x41, 0xd0b, "Cortex-A76"},  {0x41, 0xd0c, "Neoverse-N1"},
+        {0x41, 0xd40, "Neoverse-V1"}, {0x41, 0xd49, "Neoverse-N2"}, {0x41, 0xd4f, "Neoverse-V2"},
+        {0x41, 0xd84, "Neoverse-V3"}, {0x41, 0xd8e, "Neoverse-N3"}, {0xc0, 0xac3, "AmpereOne"},
+    };
+    const unsigned implementer = midr >> 24 & 0xff, part = midr >> 4 & 0xfff;
+    snprintf(model, sizeof model, "Arm implementer %#x part %#x", implementer, part);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+      if (known[i].implementer == implementer && known[i].part == part) snprintf(model, sizeof model, "%s", known[i].name);
+  }
+}
+
+#else
+static void detect(void) {}
+#endif
+
+uint32_t attn_cpu_features(void)
+{
+  pthread_once(&once, detect);
+  return features;
+}
+
+const char *attn_cpu_model(void)
+{
+  pthread_once(&once, detect);
+  return model[0] ? model : "unknown CPU";
+}
+
+const char *attn_feature_name(uint32_t bit)
+{
+  switch (bit) {
+  case ATTN_FEATURE_AVX2: return "avx2";
+  case ATTN_FEATURE_FMA: return "fma";
+  case ATTN_FEATURE_F16C: return "f16c";
+  case ATTN_FEATURE_AVX512F: return "avx512f";
+  case ATTN_FEATURE_AVX512BW: return "avx512bw";
+  case ATTN_FEATURE_AVX512DQ: return "avx512dq";
+  case ATTN_FEATURE_AVX512VL: return "avx512vl";
+  case ATTN_FEATURE_AVX512VNNI: return "avx512vnni";
+  case ATTN_FEATURE_AVX512BF16: return "avx512bf16";
+  case ATTN_FEATURE_NEON: return "neon";
+  case ATTN_FEATURE_FP16: return "fp16";
+  case ATTN_FEATURE_DOTPROD: return "dotprod";
+  case ATTN_FEATURE_BF16: return "bf16";
+  case ATTN_FEATURE_I8MM: return "i8mm";
+  }
+  return NULL;
+}
+
+char *attn_feature_list(uint32_t set, char *buffer, size_t bytes)
+{
+  size_t used = 0;
+  if (bytes) buffer[0] = 0;
+  for (uint32_t bit = 1; bit; bit <<= 1) {
+    if (!(set & bit) || !attn_feature_name(bit) || used >= bytes) continue;
+    const int n = snprintf(buffer + used, bytes - used, "%s%s", used ? " " : "", attn_feature_name(bit));
+    used += (size_t)n;
+  }
+  return buffer;
+}

@@ -1,0 +1,20 @@
+/* The only place that asks the CPU what it has. */
+#ifndef ATTN_CPU_H
+#define ATTN_CPU_H
+
+#include "../kernels/kernel.h"
+
+/* Features that both this CPU and this operating system support (AVX state needs XGETBV as well as CPUID).
+ * Asked once, thread-safe. */
+uint32_t attn_cpu_features(void);
+
+/* "AMD EPYC 9R14", or a family/implementer number where the CPU does not tell. Static storage. */
+const char *attn_cpu_model(void);
+
+/* "avx512f" ...; NULL if bit is no feature. */
+const char *attn_feature_name(uint32_t bit);
+
+/* Writes "avx2 fma f16c" (blank-separated names of all bits in features) to buffer, always terminated. Returns buffer. */
+char *attn_feature_list(uint32_t features, char *buffer, size_t bytes);
+
+#endif

@@ -1,0 +1,153 @@
+/* Runs a plan: checks the buffers, hands units to OpenMP threads, turns row maxima and sums into LSE. The only OpenMP. */
+#include "error.h"
+#include "plan.h"
+#include "topology.h"
+
+#include "../kernels/reference/oracle.h"
+
+#include <math.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+/* libgomp's threads do not survive fork(): a child that starts a parallel region would wait for them forever. It
+ * computes alone instead, with the same result. */
+static atomic_bool pool_in_use, pool_lost;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static void in_child(void) { pool_lost = atomic_load(&pool_in_use); }
+static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
+
+struct buffer {
+  const char *name;
+  const void *start;
+  size_t bytes;
+};
+
+static attn_status check_args(const struct attn_plan *plan, const attn_args *args)
+{
+  const struct attn_extents *e = &plan->extents;
+  const struct buffer in[] = {
+      {"q", args->q, e->q}, {"k", args->k, e->k}, {"v", args->v, e->v}, {"mask", args->mask, e->mask}};
+  const struct buffer out[] = {{"o", args->o, e->o}, {"lse", args->lse, args->lse ? e->lse : 0}};
+  for (int i = 0; i < 4; i++)
+    if (in[i].bytes && !in[i].start)
+      return attn_fail(ATTN_ERR_INVALID, "%s is NULL; the plan needs %zu bytes there", in[i].name, in[i].bytes);
+  if (e->o && !args->o) return attn_fail(ATTN_ERR_INVALID, "o is NULL; the plan writes %zu bytes there", e->o);
+  for (int o = 0; o < 2; o++)
+    for (int i = 0; i < 5; i++) {
+      const struct buffer *a = &out[o], *b = i < 4 ? &in[i] : &out[!o];
+      const uintptr_t a0 = (uintptr_t)a->start, b0 = (uintptr_t)b->start;
+      if (a->bytes && b->bytes && a0 < b0 + b->bytes && b0 < a0 + a->bytes)
+        return attn_fail(ATTN_ERR_ALIAS, "%s (%zu bytes) overlaps %s (%zu bytes); outputs need memory of their own",
+                         a->name, a->bytes, b->name, b->bytes);
+    }
+  if (args->workspace && args->workspace_bytes < plan->workspace_bytes)
+    return attn_fail(ATTN_ERR_INVALID, "workspace_bytes = %zu is less than the plan's %zu (attn_plan_workspace_bytes)",
+                     args->workspace_bytes, plan->workspace_bytes);
+  return ATTN_OK;
+}
+
+static void write_lse(const struct attn_problem *p, const attn_args *args, const struct attn_unit *u)
+{
+  const double ln2 = 0.69314718055994530942;
+  for (int64_t r = u->row0; r < u->row1; r++) {
+    const float sum = u->row_sum[r - u->row0];
+    args->lse[u->b * p->lse.b + attn_row_head(p, u->hkv, r) * p->lse.h + attn_row_query(p, r) * p->lse.s] =
+        sum == 0 ? -INFINITY : (float)(ln2 * (u->row_max[r - u->row0] + log2((double)sum)));
+  }
+}
+
+/* No key, or head sizes of 0: not worth a kernel, the definition itself is quick enough. */
+static attn_status run_degenerate(const struct attn_plan *plan, const attn_args *args)
+{
+  const struct attn_problem *p = &plan->problem;
+  double *row = malloc(((size_t)p->Dv + (size_t)p->Skv + 1) * sizeof *row), lse;
+  if (!row) return attn_fail(ATTN_ERR_NO_MEMORY, "no memory for a row of Dv = %lld", (long long)p->Dv);
+  for (int64_t b = 0; b < p->B; b++)
+    for (int64_t h = 0; h < p->Hq; h++)
+      for (int64_t i = 0; i < p->Sq; i++) {
+        attn_oracle_row(p, args, b, h, i, row, &lse, row + p->Dv);
+        for (int64_t d = 0; d < p->Dv; d++)
+          ((float *)args->o)[b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d] = (float)row[d];
+        if (args->lse) args->lse[b * p->lse.b + h * p->lse.h + i * p->lse.s] = (float)lse;
+      }
+  free(row);
+  return ATTN_OK;
+}
+
+static void run_unit(const struct attn_plan *plan, const attn_args *args, int64_t index, char *scratch)
+{
+  const struct attn_problem *p = &plan->problem;
+  const int64_t heads = p->B * p->Hkv, rows = p->G * p->Sq;
+  const int64_t head = plan->heavy_first ? index % heads : index / plan->blocks;
+  const int64_t block = plan->heavy_first ? plan->blocks - 1 - index / heads : index % plan->blocks;
+  float *row_max = (float *)(scratch + plan->scratch_bytes) - 2 * plan->unit_rows;
+  struct attn_unit unit = {.problem = p,
+                           .q = args->q,
+                           .k = args->k,
+                           .v = args->v,
+                           .mask = args->mask,
+                           .o = args->o,
+                           .b = head / p->Hkv,
+                           .hkv = head % p->Hkv,
+                           .row0 = block * plan->unit_rows,
+                           .row1 = (block + 1) * plan->unit_rows < rows ? (block + 1) * plan->unit_rows : rows,
+                           .row_max = row_max,
+                           .row_sum = row_max + plan->unit_rows,
+                           .scratch = scratch};
+  plan->kernel->run(&unit);
+  if (args->lse) write_lse(p, args, &unit);
+}
+
+static void run_units(const struct attn_plan *plan, const attn_args *args, char *workspace)
+{
+  char *base = (char *)(((uintptr_t)workspace + ATTN_SCRATCH_ALIGN - 1) & ~(uintptr_t)(ATTN_SCRATCH_ALIGN - 1));
+  if (plan->threads == 1 || atomic_load_explicit(&pool_lost, memory_order_relaxed)) {
+    for (int64_t i = 0; i < plan->units; i++) run_unit(plan, args, i, base);
+    return;
+  }
+  pthread_once(&fork_once, watch_fork);
+  atomic_store_explicit(&pool_in_use, true, memory_order_relaxed);
+  const bool place = plan->placement == ATTN_PLACE_CORES && plan->threads <= attn_topology_get()->cores &&
+                     omp_get_proc_bind() == omp_proc_bind_false && !omp_in_parallel();
+#pragma omp parallel num_threads(plan->threads)
+  {
+    const int thread = omp_get_thread_num();
+    struct attn_binding before = {0};
+    if (place) attn_bind(thread, &before);
+#pragma omp for schedule(dynamic, 1) nowait
+    for (int64_t i = 0; i < plan->units; i++) run_unit(plan, args, i, base + (size_t)thread * plan->scratch_bytes);
+    if (place) attn_unbind(&before);
+  }
+}
+
+attn_status attn_run(attn_plan *plan, const attn_args *args)
+{
+  if (!plan) return attn_fail(ATTN_ERR_INVALID, "plan is NULL; make one with attn_plan_create");
+  if (!args) return attn_fail(ATTN_ERR_INVALID, "args is NULL");
+  const attn_status status = check_args(plan, args);
+  if (status) return status;
+  if (!plan->units) {
+    return plan->extents.o || args->lse ? run_degenerate(plan, args) : ATTN_OK;
+  }
+  if (args->workspace) {
+    run_units(plan, args, args->workspace);
+    return ATTN_OK;
+  }
+  if (atomic_flag_test_and_set_explicit(&plan->busy, memory_order_acquire))
+    return attn_fail(ATTN_ERR_BUSY,
+                     "the plan's own workspace is in use by another thread; pass args.workspace of %zu bytes",
+                     plan->workspace_bytes);
+  run_units(plan, args, plan->workspace);
+  atomic_flag_clear_explicit(&plan->busy, memory_order_release);
+  return ATTN_OK;
+}
+
+attn_status attn_forward(const attn_desc *desc, const attn_options *options, const attn_args *args)
+{
+  attn_plan *plan;
+  attn_status status = attn_plan_create(&plan, desc, options);
+  if (!status) status = attn_run(plan, args);
+  attn_plan_destroy(plan);
+  return status;
+}

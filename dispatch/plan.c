@@ -1,0 +1,132 @@
+#include "plan.h"
+
+#include "error.h"
+#include "topology.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_THREADS = 4096 };
+/* Work worth a thread: about 20 us of it. Below, waking one costs more than it brings. */
+static const double flops_per_thread = 1e6;
+
+static attn_status choose_threads(int *threads, const attn_options *options)
+{
+  const char *text = getenv("ATTN_NUM_THREADS");
+  *threads = options ? options->threads : 0;
+  if (*threads < 0 || *threads > MAX_THREADS)
+    return attn_fail(ATTN_ERR_INVALID, "options.threads = %d is not within 0..%d; 0 takes all allowed cores", *threads,
+                     MAX_THREADS);
+  if (*threads) return ATTN_OK;
+  if (text && *text) {
+    char *end;
+    errno = 0;
+    const long n = strtol(text, &end, 10);
+    if (*end || errno || n < 1 || n > MAX_THREADS)
+      return attn_fail(ATTN_ERR_ENVIRONMENT, "ATTN_NUM_THREADS=%s is not a number within 1..%d", text, MAX_THREADS);
+    *threads = (int)n;
+  } else {
+    *threads = attn_topology_get()->default_threads;
+  }
+  return ATTN_OK;
+}
+
+static int64_t div_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+
+/* Large units amortise the packing of K and V; enough of them keep the threads busy to the end. A row's bits do not
+ * depend on its unit, so the partition may follow the number of threads. */
+static void partition(struct attn_plan *plan)
+{
+  const struct attn_problem *p = &plan->problem;
+  const int64_t heads = p->B * p->Hkv, rows = p->G * p->Sq, tile = plan->kernel->row_tile;
+  int64_t unit = div_up(rows, tile) * tile;
+  if (!(plan->kernel->flags & ATTN_KERNEL_WHOLE_HEAD)) {
+    const int64_t most = plan->kernel->unit_rows / tile * tile, least = most / 8 < tile ? tile : most / 8 / tile * tile;
+    const int64_t wanted = plan->threads == 1 ? 1 : plan->threads * (p->causal ? 6 : 4);
+    if (unit > most) unit = most;
+    while (heads * div_up(rows, unit) < wanted && unit / 2 >= least) unit = div_up(unit / 2, tile) * tile;
+    unit = div_up(div_up(rows, div_up(rows, unit)), tile) * tile; /* of equal size */
+  }
+  plan->unit_rows = unit;
+  plan->blocks = div_up(rows, unit);
+  plan->units = heads * plan->blocks;
+  plan->heavy_first = p->causal;
+  if (plan->threads > plan->units) plan->threads = (int)plan->units;
+}
+
+static attn_status size_workspace(struct attn_plan *plan)
+{
+  const size_t rows = (size_t)plan->unit_rows;
+  const size_t kernel_bytes = (plan->kernel->scratch_bytes(&plan->problem, plan->unit_rows) + 63) & ~(size_t)63;
+  size_t bytes;
+  if (kernel_bytes > PTRDIFF_MAX ||
+      __builtin_add_overflow(kernel_bytes, 2 * sizeof(float) * rows + ATTN_SCRATCH_ALIGN - 1, &bytes))
+    goto overflow;
+  plan->scratch_bytes = bytes & ~(size_t)(ATTN_SCRATCH_ALIGN - 1);
+  if (__builtin_mul_overflow(plan->scratch_bytes, (size_t)plan->threads, &bytes) ||
+      __builtin_add_overflow(bytes, (size_t)ATTN_SCRATCH_ALIGN, &plan->workspace_bytes))
+    goto overflow;
+  plan->workspace = malloc(plan->workspace_bytes);
+  if (!plan->workspace)
+    return attn_fail(ATTN_ERR_NO_MEMORY, "workspace of %zu bytes (%d threads): no memory; use fewer threads",
+                     plan->workspace_bytes, plan->threads);
+  return ATTN_OK;
+overflow:
+  return attn_fail(ATTN_ERR_OVERFLOW, "the workspace of kernel %s for this shape exceeds the address space",
+                   plan->kernel->name);
+}
+
+attn_status attn_plan_create(attn_plan **out, const attn_desc *desc, const attn_options *options)
+{
+  if (!out) return attn_fail(ATTN_ERR_INVALID, "plan is NULL; pass the address of an attn_plan pointer");
+  *out = NULL;
+  if (!desc) return attn_fail(ATTN_ERR_INVALID, "desc is NULL");
+  if (options && options->placement != ATTN_PLACE_CORES && options->placement != ATTN_PLACE_NONE)
+    return attn_fail(ATTN_ERR_INVALID, "options.placement = %d is not ATTN_PLACE_CORES or ATTN_PLACE_NONE",
+                     (int)options->placement);
+  struct attn_plan *plan = calloc(1, sizeof *plan);
+  if (!plan) return attn_fail(ATTN_ERR_NO_MEMORY, "plan of %zu bytes: no memory", sizeof *plan);
+  atomic_flag_clear(&plan->busy);
+  plan->placement = options ? options->placement : ATTN_PLACE_CORES;
+
+  struct attn_restrictions restrictions;
+  attn_status status = attn_problem_resolve(&plan->problem, desc);
+  if (!status) status = attn_restrictions_get(&restrictions, options);
+  if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
+  if (!status) status = choose_threads(&plan->threads, options);
+  if (!status) {
+    const struct attn_problem *p = &plan->problem;
+    plan->extents = attn_problem_extents(p);
+    if (plan->extents.o || (plan->extents.lse && p->Dv == 0)) {
+      const double worth = attn_problem_flops(p) / flops_per_thread;
+      if (worth < plan->threads) plan->threads = worth < 1 ? 1 : (int)worth;
+      if (p->Skv > 0 && p->Dqk > 0 && p->Dv > 0) {
+        partition(plan);
+        status = size_workspace(plan);
+      } else {
+        plan->threads = 1;
+      }
+    } else {
+      plan->threads = 1;
+    }
+  }
+  if (status) {
+    attn_plan_destroy(plan);
+    return status;
+  }
+  *out = plan;
+  return ATTN_OK;
+}
+
+void attn_plan_destroy(attn_plan *plan)
+{
+  if (!plan) return;
+  free(plan->workspace);
+  free(plan);
+}
+
+const char *attn_plan_kernel(const attn_plan *plan) { return plan->kernel->name; }
+const char *attn_plan_isa(const attn_plan *plan) { return attn_isa_name(plan->kernel->isa); }
+int attn_plan_threads(const attn_plan *plan) { return plan->threads; }
+size_t attn_plan_workspace_bytes(const attn_plan *plan) { return plan->workspace_bytes; }

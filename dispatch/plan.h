@@ -1,0 +1,28 @@
+/* A plan: one problem, its kernel, its partition, its workspace. Made by plan.c, run by driver.c. */
+#ifndef ATTN_PLAN_H
+#define ATTN_PLAN_H
+
+#include "problem.h"
+#include "select.h"
+
+#include <stdatomic.h>
+
+struct attn_plan {
+  struct attn_problem problem;
+  struct attn_extents extents;
+  const struct attn_kernel *kernel;
+  attn_placement placement;
+  int threads;
+  /* Partition: the G*Sq rows of each of the B*Hkv heads in blocks of unit_rows; a unit is one block of one head. */
+  int64_t unit_rows, blocks, units;
+  bool heavy_first;     /* hand out the last blocks of all heads first: causal blocks grow with the query */
+  size_t scratch_bytes; /* of a thread: the kernel's, then row_max and row_sum; a multiple of a page */
+  size_t workspace_bytes;
+  void *workspace; /* the plan's own; first touched by the threads that use it */
+  atomic_flag busy;
+};
+
+/* Where thread t's scratch begins in a workspace of any alignment. */
+enum { ATTN_SCRATCH_ALIGN = 4096 };
+
+#endif

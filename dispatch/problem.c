@@ -1,0 +1,233 @@
+#include "problem.h"
+
+#include "error.h"
+
+#include <math.h>
+#include <string.h>
+
+struct tensor {
+  const char *name;
+  attn_strides *strides;
+  int64_t n[4]; /* b h s d */
+  size_t element_bytes;
+  bool output;
+};
+
+static const char *const dim_names[4] = {"b", "h", "s", "d"};
+
+static void strides_as_array(const attn_strides *s, int64_t out[4])
+{
+  out[0] = s->b;
+  out[1] = s->h;
+  out[2] = s->s;
+  out[3] = s->d;
+}
+
+static bool has_elements(const int64_t n[4]) { return n[0] && n[1] && n[2] && n[3]; }
+
+static size_t extent_bytes(const int64_t n[4], const attn_strides *strides, size_t element_bytes)
+{
+  int64_t stride[4], last = 0;
+  if (!has_elements(n)) return 0;
+  strides_as_array(strides, stride);
+  for (int i = 0; i < 4; i++) last += (n[i] - 1) * stride[i];
+  return ((size_t)last + 1) * element_bytes;
+}
+
+static attn_status check_extent(const struct tensor *t)
+{
+  int64_t stride[4], last = 0;
+  strides_as_array(t->strides, stride);
+  for (int i = 0; i < 4; i++) {
+    int64_t span;
+    if (has_elements(t->n) &&
+        (__builtin_mul_overflow(t->n[i] - 1, stride[i], &span) || __builtin_add_overflow(last, span, &last) ||
+         last >= PTRDIFF_MAX / (int64_t)t->element_bytes))
+      return attn_fail(
+          ATTN_ERR_OVERFLOW,
+          "%s: size %lld with stride %lld in dimension %s exceeds the address space; use a smaller shape or stride",
+          t->name, (long long)t->n[i], (long long)stride[i], dim_names[i]);
+  }
+  return ATTN_OK;
+}
+
+/* Sufficient and, for tensors cut from bigger ones, necessary: taken by growing stride, each dimension steps over the
+ * whole of the smaller ones. */
+static attn_status check_no_overlap(const struct tensor *t)
+{
+  int64_t stride[4], n[4];
+  int order[4] = {0, 1, 2, 3};
+  if (!has_elements(t->n)) return ATTN_OK;
+  strides_as_array(t->strides, stride);
+  memcpy(n, t->n, sizeof n);
+  for (int i = 0; i < 4; i++)
+    for (int j = i + 1; j < 4; j++)
+      if (stride[order[j]] < stride[order[i]]) {
+        const int x = order[i];
+        order[i] = order[j];
+        order[j] = x;
+      }
+  int64_t inner = 1;
+  for (int i = 0; i < 4; i++) {
+    const int dim = order[i];
+    if (n[dim] == 1) continue;
+    if (stride[dim] < inner)
+      return attn_fail(ATTN_ERR_INVALID, "%s stride %s = %lld: elements of this output overlap; it must be at least %lld",
+                       t->name, dim_names[dim], (long long)stride[dim], (long long)inner);
+    inner += (n[dim] - 1) * stride[dim];
+  }
+  return ATTN_OK;
+}
+
+static attn_status fill_contiguous(const struct tensor *t, attn_layout layout)
+{
+  const int64_t h = t->n[1], s = t->n[2], d = t->n[3];
+  int64_t inner, batch;
+  if (__builtin_mul_overflow(layout == ATTN_BHSD ? s : h, d, &inner) ||
+      __builtin_mul_overflow(layout == ATTN_BHSD ? h : s, inner, &batch))
+    return attn_fail(ATTN_ERR_OVERFLOW, "%s: %lld heads x %lld positions x %lld elements exceeds the address space",
+                     t->name, (long long)h, (long long)s, (long long)d);
+  *t->strides = layout == ATTN_BHSD ? (attn_strides){batch, inner, d, 1} : (attn_strides){batch, d, inner, 1};
+  return ATTN_OK;
+}
+
+static attn_status check_tensor(const struct tensor *t, attn_layout layout)
+{
+  int64_t stride[4];
+  attn_status status = ATTN_OK;
+  strides_as_array(t->strides, stride);
+  for (int i = 0; i < 4; i++)
+    if (stride[i] < 0)
+      return attn_fail(ATTN_ERR_INVALID, "%s stride %s = %lld is negative; strides count elements forward", t->name,
+                       dim_names[i], (long long)stride[i]);
+  if (!stride[0] && !stride[1] && !stride[2] && !stride[3]) status = fill_contiguous(t, layout);
+  if (!status) status = check_extent(t);
+  if (!status && t->output) status = check_no_overlap(t);
+  return status;
+}
+
+static attn_status check_mask(struct attn_problem *p, const attn_desc *desc)
+{
+  p->mask_kind = desc->mask.kind;
+  p->mask_length = p->Skv;
+  if (desc->mask.kind == ATTN_MASK_NONE) return ATTN_OK;
+  if (desc->mask.kind != ATTN_MASK_BOOL && desc->mask.kind != ATTN_MASK_ADDITIVE)
+    return attn_fail(ATTN_ERR_INVALID, "mask.kind = %d is not one of ATTN_MASK_NONE, _BOOL, _ADDITIVE",
+                     (int)desc->mask.kind);
+  if (desc->mask.length < 0 || desc->mask.length > p->Skv)
+    return attn_fail(ATTN_ERR_INVALID, "mask.length = %lld is not within 0..Skv = %lld", (long long)desc->mask.length,
+                     (long long)p->Skv);
+  if (desc->mask.length) p->mask_length = desc->mask.length;
+  p->mask = desc->mask.stride;
+  if (!p->mask.b && !p->mask.h && !p->mask.s && !p->mask.d) p->mask = (attn_strides){0, 0, p->mask_length, 1};
+  const struct tensor mask = {
+      "mask", &p->mask, {p->B, p->Hq, p->Sq, p->mask_length}, p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float), false};
+  return check_tensor(&mask, ATTN_BHSD);
+}
+
+static attn_status check_sizes(const attn_desc *desc)
+{
+  const struct {
+    const char *name;
+    int64_t value;
+  } sizes[] = {{"B", desc->B},     {"Hq", desc->Hq},   {"Hkv", desc->Hkv}, {"Sq", desc->Sq},
+               {"Skv", desc->Skv}, {"Dqk", desc->Dqk}, {"Dv", desc->Dv}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    if (sizes[i].value < 0)
+      return attn_fail(ATTN_ERR_INVALID, "%s = %lld is negative; give the number of elements", sizes[i].name,
+                       (long long)sizes[i].value);
+  if (desc->Hq && (!desc->Hkv || desc->Hq % desc->Hkv))
+    return attn_fail(ATTN_ERR_INVALID, "Hq = %lld is not a multiple of Hkv = %lld; each KV head serves Hq/Hkv query heads",
+                     (long long)desc->Hq, (long long)desc->Hkv);
+  return ATTN_OK;
+}
+
+attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
+{
+  if (desc->dtype != ATTN_F32) return attn_fail(ATTN_ERR_INVALID, "dtype = %d is not ATTN_F32", (int)desc->dtype);
+  if (desc->layout != ATTN_BHSD && desc->layout != ATTN_BSHD)
+    return attn_fail(ATTN_ERR_INVALID, "layout = %d is not ATTN_BHSD or ATTN_BSHD", (int)desc->layout);
+  const unsigned unknown = desc->flags & ~(unsigned)(ATTN_CAUSAL | ATTN_SCALE_EXPLICIT);
+  if (unknown) return attn_fail(ATTN_ERR_INVALID, "flags has unknown bits %#x", unknown);
+  if (!isfinite(desc->scale))
+    return attn_fail(ATTN_ERR_INVALID, "scale = %f is not finite; leave it 0 for 1/sqrt(Dqk)", (double)desc->scale);
+  attn_status status = check_sizes(desc);
+  if (status) return status;
+
+  *p = (struct attn_problem){.dtype = desc->dtype,
+                             .B = desc->B,
+                             .Hq = desc->Hq,
+                             .Hkv = desc->Hkv,
+                             .G = desc->Hkv ? desc->Hq / desc->Hkv : 0,
+                             .Sq = desc->Sq,
+                             .Skv = desc->Skv,
+                             .Dqk = desc->Dqk,
+                             .Dv = desc->Dv,
+                             .q = desc->q,
+                             .k = desc->k,
+                             .v = desc->v,
+                             .o = desc->o,
+                             .lse = desc->lse};
+  p->scale = desc->scale;
+  if (desc->scale == 0 && !(desc->flags & ATTN_SCALE_EXPLICIT)) p->scale = desc->Dqk ? 1 / sqrt((double)desc->Dqk) : 0;
+  p->q_factor = (float)(p->scale * 1.44269504088896340736);
+
+  const struct tensor tensors[] = {
+      {"q", &p->q, {p->B, p->Hq, p->Sq, p->Dqk}, sizeof(float), false},
+      {"k", &p->k, {p->B, p->Hkv, p->Skv, p->Dqk}, sizeof(float), false},
+      {"v", &p->v, {p->B, p->Hkv, p->Skv, p->Dv}, sizeof(float), false},
+      {"o", &p->o, {p->B, p->Hq, p->Sq, p->Dv}, sizeof(float), true},
+      {"lse", &p->lse, {p->B, p->Hq, p->Sq, 1}, sizeof(float), true},
+  };
+  for (size_t i = 0; i < sizeof tensors / sizeof *tensors && !status; i++)
+    status = check_tensor(&tensors[i], tensors[i].output && tensors[i].n[3] == 1 && !strcmp(tensors[i].name, "lse")
+                                           ? ATTN_BHSD
+                                           : desc->layout);
+  if (!status) status = check_mask(p, desc);
+  if (status) return status;
+
+  int64_t rows;
+  if (__builtin_mul_overflow(p->G, p->Sq, &rows))
+    return attn_fail(ATTN_ERR_OVERFLOW, "Sq = %lld times Hq/Hkv = %lld exceeds the address space", (long long)p->Sq,
+                     (long long)p->G);
+  p->causal = desc->flags & ATTN_CAUSAL;
+  if (p->causal) { /* beyond these limits every key is hidden, or none */
+    if (__builtin_add_overflow(p->Skv - p->Sq, desc->causal_offset, &p->diagonal))
+      p->diagonal = desc->causal_offset < 0 ? -p->Sq : p->Skv;
+    if (p->diagonal < -p->Sq) p->diagonal = -p->Sq;
+    if (p->diagonal > p->Skv) p->diagonal = p->Skv;
+  }
+  return ATTN_OK;
+}
+
+struct attn_extents attn_problem_extents(const struct attn_problem *p)
+{
+  return (struct attn_extents){
+      .q = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dqk}, &p->q, sizeof(float)),
+      .k = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dqk}, &p->k, sizeof(float)),
+      .v = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dv}, &p->v, sizeof(float)),
+      .o = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dv}, &p->o, sizeof(float)),
+      .mask = p->mask_kind == ATTN_MASK_NONE ? 0
+                                             : extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->mask_length}, &p->mask,
+                                                            p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float)),
+      .lse = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, 1}, &p->lse, sizeof(float)),
+  };
+}
+
+double attn_problem_flops(const struct attn_problem *p)
+{
+  double pairs = (double)p->Sq * (double)p->mask_length;
+  if (p->causal) { /* limits grow by one a query, from that of query 0 to that of the last */
+    const int64_t cap = p->mask_length;
+    int64_t first = p->diagonal + 1, n = p->Sq;
+    pairs = 0;
+    if (first < 0) {
+      n += first; /* that many queries see nothing */
+      first = 0;
+    }
+    int64_t rising = cap - first < n ? cap - first : n;
+    if (rising < 0) rising = 0;
+    if (n > 0) pairs = (double)rising * (2.0 * (double)first + (double)rising - 1) / 2 + (double)(n - rising) * (double)cap;
+  }
+  return 2 * pairs * (double)(p->Dqk + p->Dv) * (double)p->B * (double)p->Hq;
+}

@@ -1,0 +1,20 @@
+/* From what the caller wrote (attn_desc) to what is computed (attn_problem): every check of the description. */
+#ifndef ATTN_PROBLEM_H
+#define ATTN_PROBLEM_H
+
+#include "../kernels/kernel.h"
+
+/* Validates and fills every default in. */
+attn_status attn_problem_resolve(struct attn_problem *problem, const attn_desc *desc);
+
+/* Bytes from the first to one past the last element of each tensor; 0 if it has no element. Never overflows for a
+ * problem that was resolved. */
+struct attn_extents {
+  size_t q, k, v, o, mask, lse;
+};
+struct attn_extents attn_problem_extents(const struct attn_problem *problem);
+
+/* Multiply-adds counted as two, over the pairs that causality and lengths leave visible. */
+double attn_problem_flops(const struct attn_problem *problem);
+
+#endif

@@ -1,0 +1,126 @@
+#include "select.h"
+
+#include "cpu.h"
+#include "error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define KERNEL(name) extern const struct attn_kernel name;
+#include "kernels.h"
+#undef KERNEL
+
+#define KERNEL(name) &name,
+const struct attn_kernel *const attn_kernels[] = {
+#include "kernels.h"
+    NULL};
+#undef KERNEL
+
+static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "neon"};
+
+const char *attn_isa_name(enum attn_isa isa) { return isa < ATTN_ISA_COUNT ? isa_names[isa] : "any"; }
+
+bool attn_isa_exists(enum attn_isa isa)
+{
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++)
+    if ((*k)->isa == isa) return true;
+  return false;
+}
+
+const struct attn_kernel *attn_kernel_find(const char *name)
+{
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++)
+    if (!strcmp((*k)->name, name)) return *k;
+  return NULL;
+}
+
+static void append(char *list, size_t bytes, const char *name)
+{
+  const size_t used = strlen(list);
+  snprintf(list + used, bytes - used, "%s%s", used ? ", " : "", name);
+}
+
+static attn_status parse_isa(enum attn_isa *isa, const char *where, const char *value)
+{
+  for (int i = 0; i < ATTN_ISA_COUNT; i++)
+    if (attn_isa_exists(i) && !strcasecmp(value, isa_names[i])) {
+      if (*isa == ATTN_ISA_COUNT || (enum attn_isa)i < *isa) *isa = i;
+      return ATTN_OK;
+    }
+  char names[128] = "";
+  for (int i = 0; i < ATTN_ISA_COUNT; i++)
+    if (attn_isa_exists(i)) append(names, sizeof names, isa_names[i]);
+  return attn_fail(ATTN_ERR_ENVIRONMENT, "%s=%s: no such ISA; valid here: %s", where, value, names);
+}
+
+static attn_status parse_kernel(const struct attn_kernel **kernel, const char *where, const char *value)
+{
+  const struct attn_kernel *found = attn_kernel_find(value);
+  if (!found) {
+    char names[768] = "";
+    for (const struct attn_kernel *const *k = attn_kernels; *k; k++) append(names, sizeof names, (*k)->name);
+    return attn_fail(ATTN_ERR_ENVIRONMENT, "%s=%s: no such kernel; valid: %s", where, value, names);
+  }
+  if (*kernel && *kernel != found)
+    return attn_fail(ATTN_ERR_UNSUPPORTED, "%s=%s: another kernel, %s, is demanded at the same time; leave one out", where,
+                     value, (*kernel)->name);
+  *kernel = found;
+  return ATTN_OK;
+}
+
+attn_status attn_restrictions_get(struct attn_restrictions *r, const attn_options *options)
+{
+  *r = (struct attn_restrictions){.features = attn_cpu_features(), .isa = ATTN_ISA_COUNT};
+  const char *isa = getenv("ATTN_ISA"), *kernel = getenv("ATTN_KERNEL");
+  attn_status status = ATTN_OK;
+  if (isa && *isa) status = parse_isa(&r->isa, "ATTN_ISA", isa);
+  if (!status && options && options->isa) status = parse_isa(&r->isa, "options.isa", options->isa);
+  if (!status && kernel && *kernel) status = parse_kernel(&r->kernel, "ATTN_KERNEL", kernel);
+  if (!status && options && options->kernel) status = parse_kernel(&r->kernel, "options.kernel", options->kernel);
+  return status;
+}
+
+const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct attn_problem *problem,
+                                 const struct attn_restrictions *r, char *buffer, size_t bytes)
+{
+  const uint32_t missing = kernel->needs & ~r->features;
+  if (missing) {
+    char list[160];
+    snprintf(buffer, bytes, "this CPU has no %s", attn_feature_list(missing, list, sizeof list));
+    return buffer;
+  }
+  if (kernel->isa > r->isa) {
+    snprintf(buffer, bytes, "above the ISA limit %s", attn_isa_name(r->isa));
+    return buffer;
+  }
+  if (r->kernel && kernel != r->kernel) return "another kernel is demanded";
+  if (!r->kernel && (kernel->flags & ATTN_KERNEL_COMPARISON)) return "for comparison only; used when named";
+  if (problem && kernel->dtype != problem->dtype) return "other data type";
+  if (problem && kernel->supports && !kernel->supports(problem)) return "does not support this shape";
+  return NULL;
+}
+
+attn_status attn_select(const struct attn_kernel **chosen, const struct attn_problem *problem,
+                        const struct attn_restrictions *r)
+{
+  const char *debug_text = getenv("ATTN_DEBUG");
+  const bool debug = debug_text && *debug_text && strcmp(debug_text, "0");
+  char buffer[200], reasons[800] = "";
+  *chosen = NULL;
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
+    const char *obstacle = attn_kernel_obstacle(*k, problem, r, buffer, sizeof buffer);
+    if (!obstacle && !*chosen) {
+      *chosen = *k;
+      if (debug) fprintf(stderr, "attn: %s: chosen (%s)\n", (*k)->name, (*k)->summary);
+    } else if (debug) {
+      fprintf(stderr, "attn: %s: passed over: %s\n", (*k)->name, obstacle ? obstacle : "an earlier one fits");
+    }
+    if (obstacle && (!r->kernel || r->kernel == *k)) {
+      const size_t used = strlen(reasons);
+      snprintf(reasons + used, sizeof reasons - used, "%s%s: %s", used ? "; " : "", (*k)->name, obstacle);
+    }
+  }
+  return *chosen ? ATTN_OK : attn_fail(ATTN_ERR_UNSUPPORTED, "no kernel can run this: %s", reasons);
+}

@@ -1,0 +1,177 @@
+#include "topology.h"
+
+#include <hwloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct attn_topology topology;
+static struct attn_core lone_core;
+
+/* CPUs allowed by one cgroup directory: v2 cpu.max "quota period" or v1 cpu.cfs_quota_us / cpu.cfs_period_us. 0: no limit.
+ */
+static double quota_of(const char *directory)
+{
+  char path[4200];
+  double quota = 0, period = 0;
+  snprintf(path, sizeof path, "%s/cpu.max", directory);
+  FILE *f = fopen(path, "re");
+  if (f) {
+    if (fscanf(f, "%lf %lf", &quota, &period) != 2) quota = 0; /* "max" */
+    fclose(f);
+    return quota > 0 && period > 0 ? quota / period : 0;
+  }
+  snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", directory);
+  if ((f = fopen(path, "re"))) {
+    if (fscanf(f, "%lf", &quota) != 1) quota = 0;
+    fclose(f);
+  }
+  snprintf(path, sizeof path, "%s/cpu.cfs_period_us", directory);
+  if ((f = fopen(path, "re"))) {
+    if (fscanf(f, "%lf", &period) != 1) period = 0;
+    fclose(f);
+  }
+  return quota > 0 && period > 0 ? quota / period : 0;
+}
+
+/* The tightest limit from the process's cgroup up to the root. */
+static double cgroup_quota(void)
+{
+  char line[4096];
+  double tightest = 0;
+  FILE *f = fopen("/proc/self/cgroup", "re");
+  if (!f) return 0;
+  while (fgets(line, sizeof line, f)) {
+    line[strcspn(line, "\n")] = 0;
+    char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!path) continue;
+    *path++ = 0;
+    const bool v2 = !controllers[1];
+    if (!v2 && !strstr(controllers, "cpu")) continue;
+    for (;;) {
+      char directory[4160];
+      snprintf(directory, sizeof directory, "/sys/fs/cgroup%s%.4000s", v2 ? "" : "/cpu", path);
+      const double quota = quota_of(directory);
+      if (quota > 0 && (tightest == 0 || quota < tightest)) tightest = quota;
+      char *slash = strrchr(path, '/');
+      if (!slash || (slash == path && !path[1])) break;
+      slash[slash == path] = 0;
+    }
+  }
+  fclose(f);
+  return tightest;
+}
+
+static int by_kind_then_numa(const void *a, const void *b)
+{
+  const struct attn_core *x = a, *y = b;
+  if (x->kind != y->kind) return y->kind - x->kind;
+  if (x->numa != y->numa) return x->numa - y->numa;
+  return x->cpu - y->cpu;
+}
+
+static int core_kind(hwloc_topology_t t, hwloc_const_cpuset_t set)
+{
+#if HWLOC_API_VERSION >= 0x00020400
+  const int kind = hwloc_cpukinds_get_by_cpuset(t, set, 0);
+  return kind < 0 ? 0 : kind;
+#else
+  (void)t, (void)set;
+  return 0;
+#endif
+}
+
+static void read_caches(hwloc_topology_t t, hwloc_obj_t core)
+{
+  for (hwloc_obj_t o = core; o; o = o->parent) {
+    size_t *bytes = o->type == HWLOC_OBJ_L1CACHE   ? &topology.l1d_bytes
+                    : o->type == HWLOC_OBJ_L2CACHE ? &topology.l2_bytes
+                    : o->type == HWLOC_OBJ_L3CACHE ? &topology.l3_bytes
+                                                   : NULL;
+    if (!bytes) continue;
+    *bytes = o->attr->cache.size;
+    const int sharers = hwloc_get_nbobjs_inside_cpuset_by_type(t, o->cpuset, HWLOC_OBJ_CORE);
+    if (o->type == HWLOC_OBJ_L2CACHE) topology.l2_cores = sharers;
+    if (o->type == HWLOC_OBJ_L3CACHE) topology.l3_cores = sharers;
+  }
+}
+
+static bool read_hwloc(void)
+{
+  hwloc_topology_t t;
+  if (hwloc_topology_init(&t)) return false;
+  hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+  bool ok = allowed && !hwloc_topology_load(t);
+  const int n = ok ? hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_CORE) : 0;
+  struct attn_core *cores = n > 0 ? calloc((size_t)n, sizeof *cores) : NULL;
+  ok = ok && cores && !hwloc_get_cpubind(t, allowed, HWLOC_CPUBIND_PROCESS);
+  if (ok) {
+    hwloc_bitmap_and(allowed, allowed, hwloc_topology_get_allowed_cpuset(t));
+    topology.hardware_threads = hwloc_bitmap_weight(allowed);
+    topology.packages = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_PACKAGE);
+    topology.numa_nodes = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_NUMANODE);
+    topology.kinds = 1;
+    for (int i = 0; i < n; i++) {
+      hwloc_obj_t core = hwloc_get_obj_by_type(t, HWLOC_OBJ_CORE, (unsigned)i);
+      if (!hwloc_bitmap_intersects(core->cpuset, allowed)) continue;
+      hwloc_bitmap_t mine = hwloc_bitmap_dup(core->cpuset);
+      if (!mine) continue;
+      hwloc_bitmap_and(mine, mine, allowed);
+      if (topology.cores == 0) read_caches(t, core);
+      struct attn_core *c = &cores[topology.cores++];
+      *c = (struct attn_core){.cpu = hwloc_bitmap_first(mine), .kind = core_kind(t, mine)};
+      if (core->nodeset) c->numa = hwloc_bitmap_first(core->nodeset);
+      if (c->kind >= topology.kinds) topology.kinds = c->kind + 1;
+      hwloc_bitmap_free(mine);
+    }
+    qsort(cores, (size_t)topology.cores, sizeof *cores, by_kind_then_numa);
+    topology.core = cores;
+    ok = topology.cores > 0;
+  }
+  if (!ok) free(cores);
+  hwloc_bitmap_free(allowed);
+  hwloc_topology_destroy(t);
+  return ok;
+}
+
+static void read_topology(void)
+{
+  topology.known = read_hwloc();
+  if (!topology.known)
+    topology = (struct attn_topology){
+        .cores = 1, .core = &lone_core, .hardware_threads = 1, .packages = 1, .numa_nodes = 1, .kinds = 1};
+  topology.quota = cgroup_quota();
+  topology.default_threads = topology.cores;
+  if (topology.quota > 0 && topology.quota < topology.cores)
+    topology.default_threads = topology.quota < 1 ? 1 : (int)topology.quota;
+}
+
+const struct attn_topology *attn_topology_get(void)
+{
+  pthread_once(&once, read_topology);
+  return &topology;
+}
+
+/* By system calls on a fixed-size mask: glibc's wrappers are made for 1024 CPUs, hwloc's allocate. */
+void attn_bind(int core, struct attn_binding *before)
+{
+  const struct attn_topology *t = attn_topology_get();
+  before->bound = false;
+  if (!t->known) return;
+  memset(before->cpus, 0, sizeof before->cpus);
+  const unsigned cpu = (unsigned)t->core[core % t->cores].cpu, bits = 8 * sizeof *before->cpus;
+  unsigned long mine[sizeof before->cpus / sizeof *before->cpus] = {0};
+  if (cpu >= 8 * sizeof mine || syscall(SYS_sched_getaffinity, 0, sizeof before->cpus, before->cpus) < 0) return;
+  mine[cpu / bits] = 1ul << cpu % bits;
+  before->bound = syscall(SYS_sched_setaffinity, 0, sizeof mine, mine) == 0;
+}
+
+void attn_unbind(const struct attn_binding *before)
+{
+  if (before->bound) (void)syscall(SYS_sched_setaffinity, 0, sizeof before->cpus, before->cpus);
+}

@@ -1,0 +1,159 @@
+/* attn.h - scaled-dot-product attention on CPUs: O = softmax(scale * Q K^T + mask) V.
+ *
+ * The one public header of libattn. C11, usable from C++. Describe a problem (attn_desc), make a plan once
+ * (attn_plan_create: every check, every allocation, the choice of kernel), run it many times (attn_run: neither
+ * allocates nor asks the CPU). attn_forward() does all three for a single call.
+ *
+ * Shape letters, everywhere: B batch, Hq query heads, Hkv key/value heads (Hq a multiple of Hkv), Sq queries,
+ * Skv keys, Dqk head size of queries and keys, Dv head size of values.
+ *
+ * Tensors (element counts; strides are in elements, a stride of 0 broadcasts an input):
+ *   q [B][Hq ][Sq ][Dqk]    k [B][Hkv][Skv][Dqk]    v [B][Hkv][Skv][Dv]    o [B][Hq][Sq][Dv]
+ *   mask [B][Hq][Sq][mask.length]                    lse [B][Hq][Sq] (optional output, f32)
+ *
+ * Semantics: a key that no rule hides is visible. Hidden are: keys j > i + (Skv - Sq) + causal_offset of query i if
+ * ATTN_CAUSAL is set; keys whose boolean mask is 0 or whose additive mask is -inf; keys at or beyond mask.length.
+ * A hidden key has no influence, even if it or its value is NaN. A query that sees no key gives a row of zeros and
+ * LSE = -inf. NaN or Inf in a visible input propagates. Results do not depend on the number of threads, bit for bit.
+ *
+ * Aliasing: o and lse must not overlap q, k, v, mask or each other; inputs may overlap freely. attn_run() checks the
+ * address ranges. Alignment: that of the element type is enough.
+ *
+ * Errors: every function that can fail returns an attn_status; attn_error_message() then names the field, its value
+ * and the remedy. Nothing is written to o or lse when a call fails.
+ *
+ * Threads: all functions may be called from any thread. One plan may be run by several threads at once if each
+ * passes its own workspace; without one, a second concurrent run of the plan gets ATTN_ERR_BUSY.
+ */
+#ifndef ATTN_H
+#define ATTN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ATTN_VERSION_MAJOR 0
+#define ATTN_VERSION_MINOR 1
+#define ATTN_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define ATTN_API __attribute__((visibility("default")))
+#else
+#define ATTN_API
+#endif
+
+typedef enum attn_status {
+  ATTN_OK = 0,
+  ATTN_ERR_INVALID = 1,     /* a field has a value that is not allowed */
+  ATTN_ERR_OVERFLOW = 2,    /* sizes and strides do not fit the address space */
+  ATTN_ERR_ALIAS = 3,       /* an output overlaps another tensor */
+  ATTN_ERR_UNSUPPORTED = 4, /* no kernel of this build and CPU, under the given restrictions, can do it */
+  ATTN_ERR_ENVIRONMENT = 5, /* an ATTN_* variable or option names something that does not exist */
+  ATTN_ERR_NO_MEMORY = 6,
+  ATTN_ERR_BUSY = 7 /* the plan's own workspace is in use by another thread */
+} attn_status;
+
+typedef enum attn_dtype {
+  ATTN_F32 = 0 /* IEEE binary32 */
+} attn_dtype;
+
+/* How a tensor whose four strides are all 0 lies in memory: contiguous in this order of dimensions. */
+typedef enum attn_layout {
+  ATTN_BHSD = 0, /* [batch][head][sequence][element] */
+  ATTN_BSHD = 1  /* [batch][sequence][head][element], i.e. the 3-D tensors [B][S][H*D] of most frameworks */
+} attn_layout;
+
+typedef enum attn_mask_kind {
+  ATTN_MASK_NONE = 0,
+  ATTN_MASK_BOOL = 1,    /* one byte an entry; non-zero: the query may see the key */
+  ATTN_MASK_ADDITIVE = 2 /* f32, added to the scaled score; -inf hides the key */
+} attn_mask_kind;
+
+/* Distances, in elements, between neighbours along batch, head, sequence and element. Never negative. */
+typedef struct attn_strides {
+  int64_t b, h, s, d;
+} attn_strides;
+
+/* mask element (b, h, i, j) stands at b*stride.b + h*stride.h + i*stride.s + j*stride.d (h: query head, i: query, j: key).
+ */
+typedef struct attn_mask {
+  attn_mask_kind kind;
+  int64_t length;      /* keys that the mask covers, 1..Skv; keys beyond are hidden. 0: Skv */
+  attn_strides stride; /* all 0: contiguous [Sq][length], the same for every batch and head. Otherwise as given;
+                          b, h or s of 0 broadcasts. (One element for everything: give d = 1 and length = 1.) */
+} attn_mask;
+
+enum {
+  ATTN_CAUSAL = 1u << 0,        /* hide the future; see causal_offset */
+  ATTN_SCALE_EXPLICIT = 1u << 1 /* use .scale even if it is 0 */
+};
+
+/* The problem. Zero is the default of every field but the sizes: start from {0} and set what you need.
+ * Sizes may be 0: no query or no output element means nothing to write; no key gives zero rows; Dqk = 0 gives scores 0. */
+typedef struct attn_desc {
+  attn_dtype dtype;
+  attn_layout layout;
+  int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv;
+  attn_strides q, k, v, o; /* all four 0: contiguous in .layout */
+  float scale;             /* factor of Q K^T; 0 without ATTN_SCALE_EXPLICIT: 1/sqrt(Dqk) */
+  unsigned flags;          /* ATTN_CAUSAL | ATTN_SCALE_EXPLICIT */
+  int64_t causal_offset;   /* added to the bottom-right alignment: 0 lets the last query see the last key;
+                              Sq - Skv aligns the top left, so that query 0 sees key 0 only */
+  attn_mask mask;
+  attn_strides lse; /* b, h, s (d is ignored); all 0: contiguous [B][Hq][Sq] */
+} attn_desc;
+
+typedef enum attn_placement {
+  ATTN_PLACE_CORES = 0, /* each thread on a physical core of its own for the length of the run; the caller's own
+                           affinity is restored. Left alone if OMP_PROC_BIND is set: then the host decides */
+  ATTN_PLACE_NONE = 1
+} attn_placement;
+
+/* Restrictions and choices of one plan. Zero is the default of every field. Options and environment both restrict:
+ * what either forbids is not used. */
+typedef struct attn_options {
+  int threads;        /* 0: ATTN_NUM_THREADS, else the allowed physical cores, at most the cgroup quota */
+  const char *isa;    /* highest ISA allowed: "scalar", "avx2", "avx512", "neon". NULL: ATTN_ISA, else no limit */
+  const char *kernel; /* exactly this kernel, e.g. "fwd_f32_avx2". NULL: ATTN_KERNEL, else the first that fits */
+  attn_placement placement;
+} attn_options;
+
+typedef struct attn_args {
+  const void *q, *k, *v;
+  void *o;
+  const void *mask; /* required if mask.kind is not NONE */
+  float *lse;       /* NULL: not wanted. Natural logarithm of the sum of exp(score), per query */
+  void *workspace;  /* NULL: the plan's own. Any alignment; at least attn_plan_workspace_bytes() */
+  size_t workspace_bytes;
+} attn_args;
+
+typedef struct attn_plan attn_plan;
+
+/* Checks *desc, chooses the kernel, sizes and allocates the workspace, fixes the partition of the work.
+ * options may be NULL. On success *plan must be freed with attn_plan_destroy(); on failure it is NULL.
+ * Neither *desc nor *options is referred to afterwards. */
+ATTN_API attn_status attn_plan_create(attn_plan **plan, const attn_desc *desc, const attn_options *options);
+
+/* Computes. Uses the plan's threads; returns when the output is complete. */
+ATTN_API attn_status attn_run(attn_plan *plan, const attn_args *args);
+
+ATTN_API void attn_plan_destroy(attn_plan *plan); /* NULL is allowed */
+
+/* Plan, run, destroy. For one call; a loop over the same shape is faster with a plan. */
+ATTN_API attn_status attn_forward(const attn_desc *desc, const attn_options *options, const attn_args *args);
+
+ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512" */
+ATTN_API const char *attn_plan_isa(const attn_plan *plan);        /* e.g. "avx512" */
+ATTN_API int attn_plan_threads(const attn_plan *plan);            /* threads that attn_run() will use */
+ATTN_API size_t attn_plan_workspace_bytes(const attn_plan *plan); /* what attn_args.workspace must hold */
+ATTN_API const char *attn_status_name(attn_status status);        /* "ATTN_ERR_ALIAS"; never NULL */
+ATTN_API const char *attn_error_message(void);                    /* of this thread's last failed call; never NULL */
+ATTN_API const char *attn_version(void);                          /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

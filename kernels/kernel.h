@@ -1,0 +1,178 @@
+/* THE CONTRACT between the dispatcher and a kernel.
+ *
+ * Legend of shape letters: B batch, Hq query heads, Hkv key/value heads, G = Hq/Hkv query heads per KV head,
+ * Sq queries, Skv keys, Dqk, Dv head sizes. MR rows x NR columns: a register tile. Strides are in elements.
+ *
+ * Rows. The G query heads that share a KV head are stacked, so that K and V are streamed once for all of them:
+ * row r of KV head (b, hkv) is query i = r / G of head h = hkv*G + r % G. There are G*Sq rows.
+ *
+ * Unit of work. A kernel is called for rows [row0, row1) of one (b, hkv) and produces those rows of O completely.
+ * row0 is a multiple of kernel->row_tile. Units are independent, write disjoint memory, and a row's bits depend on
+ * nothing but the problem: not on the unit it came in, nor on the thread.
+ *
+ * What a kernel may assume: the plan validated everything; all sizes >= 1 (the plan answers empty problems itself);
+ * q, k, v have any stride >= 0 and only element alignment; nothing written overlaps anything read; scratch is
+ * 64-byte aligned and holds kernel->scratch_bytes(problem, row1 - row0) bytes of any content.
+ * What a kernel must do: read no element outside the tensors, not even masked off by software; write exactly its rows
+ * of O, row_max and row_sum; leave the floating-point environment as it was.
+ * What a kernel must not do: allocate, lock, call libm or libc (memcpy and memset excepted), know about threads.
+ *
+ * Scores are kept in log2 units: t = log2(e) * (scale * q.k + bias); softmax is 2^(t - max) / sum. For each row the
+ * kernel reports row_max (the reference the exponentials were taken against, not necessarily the true maximum) and
+ * row_sum = sum of 2^(t - row_max); the driver makes LSE of them. A row without a visible key: O = 0, row_sum = 0.
+ */
+#ifndef ATTN_KERNEL_H
+#define ATTN_KERNEL_H
+
+#include "attn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* CPU features a kernel can need. dispatch/cpu.c finds out which of them this CPU and this OS have. */
+enum attn_feature {
+  ATTN_FEATURE_AVX2 = 1u << 0,
+  ATTN_FEATURE_FMA = 1u << 1,
+  ATTN_FEATURE_F16C = 1u << 2,
+  ATTN_FEATURE_AVX512F = 1u << 3,
+  ATTN_FEATURE_AVX512BW = 1u << 4,
+  ATTN_FEATURE_AVX512DQ = 1u << 5,
+  ATTN_FEATURE_AVX512VL = 1u << 6,
+  ATTN_FEATURE_AVX512VNNI = 1u << 7,
+  ATTN_FEATURE_AVX512BF16 = 1u << 8,
+  ATTN_FEATURE_NEON = 1u << 16,
+  ATTN_FEATURE_FP16 = 1u << 17,
+  ATTN_FEATURE_DOTPROD = 1u << 18,
+  ATTN_FEATURE_BF16 = 1u << 19,
+  ATTN_FEATURE_I8MM = 1u << 20
+};
+
+/* In order of preference; ATTN_ISA names the highest that may be used. */
+enum attn_isa { ATTN_ISA_SCALAR = 0, ATTN_ISA_AVX2, ATTN_ISA_AVX512, ATTN_ISA_NEON, ATTN_ISA_COUNT };
+
+/* The features this object file was compiled for, from the compiler's own macros: flags and run-time check agree. */
+enum {
+  ATTN_COMPILED_FEATURES = 0
+#ifdef __AVX2__
+                           | ATTN_FEATURE_AVX2
+#endif
+#ifdef __FMA__
+                           | ATTN_FEATURE_FMA
+#endif
+#ifdef __F16C__
+                           | ATTN_FEATURE_F16C
+#endif
+#ifdef __AVX512F__
+                           | ATTN_FEATURE_AVX512F
+#endif
+#ifdef __AVX512BW__
+                           | ATTN_FEATURE_AVX512BW
+#endif
+#ifdef __AVX512DQ__
+                           | ATTN_FEATURE_AVX512DQ
+#endif
+#ifdef __AVX512VL__
+                           | ATTN_FEATURE_AVX512VL
+#endif
+#ifdef __AVX512VNNI__
+                           | ATTN_FEATURE_AVX512VNNI
+#endif
+#ifdef __AVX512BF16__
+                           | ATTN_FEATURE_AVX512BF16
+#endif
+#ifdef __ARM_NEON
+                           | ATTN_FEATURE_NEON
+#endif
+#ifdef __ARM_FEATURE_FP16_VECTOR_ARITHMETIC
+                           | ATTN_FEATURE_FP16
+#endif
+#ifdef __ARM_FEATURE_DOTPROD
+                           | ATTN_FEATURE_DOTPROD
+#endif
+#ifdef __ARM_FEATURE_BF16_VECTOR_ARITHMETIC
+                           | ATTN_FEATURE_BF16
+#endif
+#ifdef __ARM_FEATURE_MATMUL_INT8
+                           | ATTN_FEATURE_I8MM
+#endif
+};
+
+/* The problem as the plan froze it: every default filled in. */
+struct attn_problem {
+  attn_dtype dtype;
+  int64_t B, Hq, Hkv, G, Sq, Skv, Dqk, Dv;
+  attn_strides q, k, v, o, lse;
+  double scale;   /* of Q K^T */
+  float q_factor; /* scale * log2(e): multiply Q by it to get scores in log2 units */
+  bool causal;    /* key j is hidden from query i if j > i + diagonal */
+  int64_t diagonal;
+  attn_mask_kind mask_kind;
+  int64_t mask_length; /* <= Skv; keys at or beyond it are hidden (Skv without a mask) */
+  attn_strides mask;
+};
+
+struct attn_unit {
+  const struct attn_problem *problem;
+  const void *q, *k, *v, *mask; /* as in attn_args: element (0,0,0,0) */
+  void *o;
+  int64_t b, hkv;
+  int64_t row0, row1;
+  float *row_max, *row_sum; /* [row1 - row0] */
+  void *scratch;
+};
+
+enum {
+  ATTN_KERNEL_COMPARISON = 1u << 0, /* for comparison only: used when named, never chosen */
+  ATTN_KERNEL_WHOLE_HEAD = 1u << 1  /* takes all rows of a (b, hkv) in one unit */
+};
+
+struct attn_kernel {
+  const char *name; /* <op>_<dtype>_<isa>[_<tag>], also of its file */
+  const char *summary;
+  attn_dtype dtype;
+  enum attn_isa isa;
+  uint32_t needs; /* ATTN_COMPILED_FEATURES of its object file */
+  uint32_t flags;
+  int row_tile;      /* MR: units start at multiples of it */
+  int64_t unit_rows; /* rows that amortise packing a block of K and V; the plan may hand out fewer, never more */
+  bool (*supports)(const struct attn_problem *problem); /* NULL: everything */
+  size_t (*scratch_bytes)(const struct attn_problem *problem, int64_t rows);
+  void (*run)(const struct attn_unit *unit);
+};
+
+/* Row r of a KV head -> query i and query head h. */
+static inline int64_t attn_row_query(const struct attn_problem *p, int64_t r) { return r / p->G; }
+static inline int64_t attn_row_head(const struct attn_problem *p, int64_t hkv, int64_t r) { return hkv * p->G + r % p->G; }
+
+static inline const float *attn_row_q(const struct attn_unit *u, int64_t r)
+{
+  const struct attn_problem *p = u->problem;
+  return (const float *)u->q + u->b * p->q.b + attn_row_head(p, u->hkv, r) * p->q.h + attn_row_query(p, r) * p->q.s;
+}
+
+static inline float *attn_row_o(const struct attn_unit *u, int64_t r)
+{
+  const struct attn_problem *p = u->problem;
+  return (float *)u->o + u->b * p->o.b + attn_row_head(p, u->hkv, r) * p->o.h + attn_row_query(p, r) * p->o.s;
+}
+
+static inline const float *attn_head_k(const struct attn_unit *u)
+{
+  return (const float *)u->k + u->b * u->problem->k.b + u->hkv * u->problem->k.h;
+}
+
+static inline const float *attn_head_v(const struct attn_unit *u)
+{
+  return (const float *)u->v + u->b * u->problem->v.b + u->hkv * u->problem->v.h;
+}
+
+/* Keys [0, limit) are visible to the query as far as causality and lengths are concerned; the mask may hide more. */
+static inline int64_t attn_query_limit(const struct attn_problem *p, int64_t i)
+{
+  int64_t limit = p->mask_length;
+  if (p->causal && i + p->diagonal + 1 < limit) limit = i + p->diagonal + 1;
+  return limit < 0 ? 0 : limit;
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* The two register tiles of attention, for ISAs that broadcast one element to all lanes (AVX2, AVX-512).
+ *
+ * Both are rank-1 updates of MR x NV accumulators: MR broadcasts of the left operand times NV loads of the right one.
+ * The ISA file defines MR and NV so that MR*NV accumulators cover the FMA latency and everything fits the registers.
+ * Accumulators are arrays whose loops are unrolled by force: without it gcc keeps them in memory, at a third of the speed.
+ */
+#ifndef ATTN_TILE_BROADCAST_H
+#define ATTN_TILE_BROADCAST_H
+
+#include "../kernel.h"
+
+enum { NR = NV * VL };
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLLED_FOR(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++)
+#else
+#define UNROLLED_FOR(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
+#endif
+
+/* acc = Q K^T. q: packed [depth][MR], k: packed [depth][NR]. */
+ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
+{
+  UNROLLED_FOR (i, MR)
+    UNROLLED_FOR (j, NV) acc[i][j] = vf_zero();
+  for (int64_t d = 0; d < depth; d++) {
+    vf right[NV];
+    UNROLLED_FOR (j, NV) right[j] = vf_load(k + j * VL);
+    UNROLLED_FOR (i, MR) {
+      const vf left = vf_set(q[i]);
+      UNROLLED_FOR (j, NV) acc[i][j] = vf_fma(left, right[j], acc[i][j]);
+    }
+    q += MR;
+    k += NR;
+  }
+}
+
+/* acc += P V over keys [0, keys). p: rows p_stride apart; v: packed [keys][NR], of which nv vectors are used. */
+ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_stride, const float *restrict v, int64_t keys,
+                           const int nv)
+{
+  for (int64_t j = 0; j < keys; j++) {
+    vf right[NV];
+    UNROLLED_FOR (n, nv) right[n] = vf_load(v + n * VL);
+    UNROLLED_FOR (i, MR) {
+      const vf left = vf_set(p[i * p_stride]);
+      UNROLLED_FOR (n, nv) acc[i][n] = vf_fma(left, right[n], acc[i][n]);
+    }
+    p++;
+    v += nv * VL;
+  }
+}
+
+#endif

@@ -1,0 +1,94 @@
+/* AVX2 + FMA verbs: a vf is 8 floats. The same verbs stand in vec_avx512.h and vec_neon.h; the loops of
+ * kernels/template/ are written in them. */
+#ifndef ATTN_VEC_AVX2_H
+#define ATTN_VEC_AVX2_H
+
+#include "../reference/exp2.h"
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdbool.h>
+
+typedef __m256 vf;
+enum { VL = 8 }; /* lanes of a vf */
+
+static inline vf vf_zero(void) { return _mm256_setzero_ps(); }
+static inline vf vf_set(float x) { return _mm256_set1_ps(x); }
+static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); } /* a*b + c */
+static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }            /* b if a is NaN */
+
+static inline __m256i vf_first(int n) /* lanes 0..n-1 */
+{
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+/* The first n lanes, 0 <= n <= VL; touches no memory beyond them; the others are 0. */
+static inline vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vf_first(n)); }
+static inline void vf_store_n(float *p, int n, vf x) { _mm256_maskstore_ps(p, vf_first(n), x); }
+
+/* Whether any lane is greater than limit; NaN is not. */
+static inline bool vf_any_above(vf x, float limit)
+{
+  return _mm256_movemask_ps(_mm256_cmp_ps(x, vf_set(limit), _CMP_GT_OQ)) != 0;
+}
+
+/* p where score is not -inf, else -0: no weight, and recognisably hidden. */
+static inline vf vf_hide(vf p, vf score)
+{
+  return _mm256_blendv_ps(p, vf_set(-0.0f), _mm256_cmp_ps(score, vf_set(-INFINITY), _CMP_EQ_OQ));
+}
+
+static inline float vf_hsum(vf x)
+{
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* 2^x as in kernels/reference/exp2.h. The clamp returns its second operand for NaN, and the last step multiplies: a
+ * NaN stays one. */
+static inline vf vf_exp2(vf x)
+{
+  x = _mm256_max_ps(vf_set(ATTN_EXP2_MIN), x);
+  const vf t = _mm256_add_ps(x, vf_set(ATTN_EXP2_ROUND));
+  const vf f = _mm256_sub_ps(x, _mm256_sub_ps(t, vf_set(ATTN_EXP2_ROUND)));
+  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
+  p = vf_fma(p, f, vf_set(1.0f));
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+}
+
+enum { TB = 8 }; /* edge of the block that vf_transpose_block turns */
+
+/* dst[c * dst_stride + r] = src[r * src_stride + c], r and c in 0..TB-1. */
+static inline void vf_transpose_block(float *restrict dst, int64_t dst_stride, const float *restrict src,
+                                      int64_t src_stride)
+{
+  __m256 r[8], t[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 4; i++) { /* rows i and i+4 in one register: the last exchange of 128-bit halves is the load */
+    r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(src + i * src_stride)),
+                                _mm_loadu_ps(src + (i + 4) * src_stride), 1);
+    r[i + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(src + i * src_stride + 4)),
+                                    _mm_loadu_ps(src + (i + 4) * src_stride + 4), 1);
+  }
+#pragma GCC unroll 2
+  for (int h = 0; h < 8; h += 4) {
+    t[h + 0] = _mm256_unpacklo_ps(r[h + 0], r[h + 1]);
+    t[h + 1] = _mm256_unpackhi_ps(r[h + 0], r[h + 1]);
+    t[h + 2] = _mm256_unpacklo_ps(r[h + 2], r[h + 3]);
+    t[h + 3] = _mm256_unpackhi_ps(r[h + 2], r[h + 3]);
+    vf_store(dst + (h + 0) * dst_stride, _mm256_shuffle_ps(t[h + 0], t[h + 2], 0x44));
+    vf_store(dst + (h + 1) * dst_stride, _mm256_shuffle_ps(t[h + 0], t[h + 2], 0xee));
+    vf_store(dst + (h + 2) * dst_stride, _mm256_shuffle_ps(t[h + 1], t[h + 3], 0x44));
+    vf_store(dst + (h + 3) * dst_stride, _mm256_shuffle_ps(t[h + 1], t[h + 3], 0xee));
+  }
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* AVX-512 (F, BW, DQ, VL) verbs: a vf is 16 floats. The same verbs as vec_avx2.h, which explains them. */
+#ifndef ATTN_VEC_AVX512_H
+#define ATTN_VEC_AVX512_H
+
+#include "../reference/exp2.h"
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdbool.h>
+
+typedef __m512 vf;
+enum { VL = 16 };
+
+static inline vf vf_zero(void) { return _mm512_setzero_ps(); }
+static inline vf vf_set(float x) { return _mm512_set1_ps(x); }
+static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+
+static inline __mmask16 vf_first(int n) { return (__mmask16)((1u << n) - 1); }
+static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vf_first(n), p); }
+static inline void vf_store_n(float *p, int n, vf x) { _mm512_mask_storeu_ps(p, vf_first(n), x); }
+
+static inline bool vf_any_above(vf x, float limit) { return _mm512_cmp_ps_mask(x, vf_set(limit), _CMP_GT_OQ) != 0; }
+
+static inline vf vf_hide(vf p, vf score)
+{
+  return _mm512_mask_mov_ps(p, _mm512_cmp_ps_mask(score, vf_set(-INFINITY), _CMP_EQ_OQ), vf_set(-0.0f));
+}
+
+static inline float vf_hsum(vf x) { return _mm512_reduce_add_ps(x); }
+
+/* roundscale and scalef replace the exponent arithmetic: x - round(x) in one step, no clamp needed for the scaling. */
+static inline vf vf_exp2(vf x)
+{
+  x = _mm512_max_ps(vf_set(ATTN_EXP2_MIN), x);
+  const vf f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const vf n = _mm512_sub_ps(x, f);
+  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
+  p = vf_fma(p, f, vf_set(1.0f));
+  return _mm512_scalef_ps(p, n);
+}
+
+enum { TB = 16 };
+
+/* dst[c * dst_stride + r] = src[r * src_stride + c], r and c in 0..15. Quarters of four rows are joined by the load,
+ * which leaves two steps of shuffles within 128-bit lanes. */
+static inline void vf_transpose_block(float *restrict dst, int64_t dst_stride, const float *restrict src,
+                                      int64_t src_stride)
+{
+  for (int c = 0; c < 16; c += 4) {
+    __m512 r[4], t[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      r[i] = _mm512_castps128_ps512(_mm_loadu_ps(src + i * src_stride + c));
+      r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(src + (i + 4) * src_stride + c), 1);
+      r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(src + (i + 8) * src_stride + c), 2);
+      r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(src + (i + 12) * src_stride + c), 3);
+    }
+    t[0] = _mm512_unpacklo_ps(r[0], r[1]);
+    t[1] = _mm512_unpackhi_ps(r[0], r[1]);
+    t[2] = _mm512_unpacklo_ps(r[2], r[3]);
+    t[3] = _mm512_unpackhi_ps(r[2], r[3]);
+    vf_store(dst + (c + 0) * dst_stride, _mm512_shuffle_ps(t[0], t[2], 0x44));
+    vf_store(dst + (c + 1) * dst_stride, _mm512_shuffle_ps(t[0], t[2], 0xee));
+    vf_store(dst + (c + 2) * dst_stride, _mm512_shuffle_ps(t[1], t[3], 0x44));
+    vf_store(dst + (c + 3) * dst_stride, _mm512_shuffle_ps(t[1], t[3], 0xee));
+  }
+}
+
+#endif
