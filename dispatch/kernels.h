@@ -8,7 +8,8 @@ KERNEL(fwd_f32_neon)
 KERNEL(fwd_f32_scalar)
 /* for comparison only */
 #if defined(__x86_64__)
-
+KERNEL(naive_f32_avx512)
+KERNEL(naive_f32_avx2)
 KERNEL(fwd_f32_autovec_avx512)
 KERNEL(fwd_f32_autovec_avx2)
 #elif defined(__aarch64__)

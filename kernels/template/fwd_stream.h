@@ -12,6 +12,7 @@
 #define ATTN_FWD_STREAM_H
 
 #include "../scores.h"
+#include "output.h"
 #include "pack.h"
 
 #include <float.h>
@@ -33,7 +34,7 @@ struct stream {
   float *max;                        /* [tiles * MR] reference of the exponentials */
   float *sum;                        /* [tiles * MR][VL] */
   float *q;                          /* [tiles][Dqk][MR] */
-  float *o;                          /* [tiles][value panel][MR][NR or less] */
+  float *o;                          /* output.h: tile by tile */
   float *k, *v;                      /* the block, packed */
   float *p;                          /* [GROUP_TILES][MR][P_STRIDE] */
 };
@@ -93,7 +94,7 @@ __attribute__((noinline, cold)) static void raise_max(struct stream *s, int64_t 
     for (int64_t j = 0; j < done; j++) p[i * P_STRIDE + j] *= rescale;
     for (int64_t left = 0; left < s->values; left += NR) {
       const int64_t width = s->values - left < NR ? s->values - left : NR;
-      float *o = s->o + t * MR * s->values + left * MR + i * width;
+      float *o = s->o + tile_row_at(t, i, left, s->values);
       for (int64_t d = 0; d < width; d++) o[d] *= rescale;
     }
   }
@@ -171,42 +172,20 @@ static inline enum visibility tile_visibility(const struct stream *s, int64_t t,
   return !any ? HIDDEN : all ? most : PARTIAL;
 }
 
-/* O += P V of row tile t over the live panels, one value panel of nv vectors. */
+/* O += P V of a row tile over the live panels: run by run of neighbouring ones, nearly always a single run. */
 ALWAYS_INLINE void value_tile(float *restrict o, const float *restrict p, const float *restrict v, uint32_t live,
                               int64_t keys, const int nv)
 {
-  vf acc[MR][NV];
-  UNROLLED_FOR (i, MR)
-    UNROLLED_FOR (j, nv) acc[i][j] = vf_zero();
-  while (live) { /* runs of neighbouring live panels */
+  while (live) {
     const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
-    const int64_t from = (int64_t)first * NR,
-                  to = (int64_t)(first + panels) * NR < keys ? (int64_t)(first + panels) * NR : keys;
-    pv_tile(acc, p + from, P_STRIDE, v + from * nv * VL, to - from, nv);
+    const int64_t from = (int64_t)first * NR, end = (int64_t)(first + panels) * NR, to = end < keys ? end : keys;
+    add_value_tile(o, p + from, P_STRIDE, v + from * nv * VL, to - from, nv);
     live &= ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
   }
-  UNROLLED_FOR (i, MR)
-    UNROLLED_FOR (j, nv) {
-      float *at = o + (i * nv + j) * VL;
-      vf_store(at, vf_add(vf_load(at), acc[i][j]));
-    }
-}
-
-/* The same for a block that holds NaN or Inf in V: a hidden key (weight -0) must not be multiplied. */
-__attribute__((noinline, cold)) static void value_tile_careful(float *o, const float *p, const float *v, uint32_t live,
-                                                               int64_t keys, int64_t width)
-{
-  for (int64_t i = 0; i < MR; i++)
-    for (int64_t j = 0; j < keys; j++) {
-      const float weight = p[i * P_STRIDE + j];
-      if (!(live >> (j / NR) & 1) || (weight == 0 && __builtin_signbit(weight))) continue;
-      for (int64_t d = 0; d < width; d++) o[i * width + d] += weight * v[j * width + d];
-    }
 }
 
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
 {
-  const struct attn_problem *problem = s->unit->problem;
   const int64_t panels = round_up(keys, NR) / NR;
   uint32_t live[GROUP_TILES];
   bool hides[GROUP_TILES];
@@ -230,11 +209,11 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
       const int64_t width = s->values - left < NR ? s->values - left : NR;
       const float *v = s->v + left * s->block_keys;
       for (int64_t g = 0; g < n; g++) {
-        float *o = s->o + (first + g) * MR * s->values + left * MR;
+        float *o = s->o + tile_row_at(first + g, 0, left, s->values);
         const float *p = s->p + g * MR * P_STRIDE;
         if (!live[g]) continue;
         if (__builtin_expect(!finite && hides[g], 0)) {
-          value_tile_careful(o, p, v, live[g], keys, width);
+          value_tile_careful(o, p, P_STRIDE, v, live[g], keys, width);
         } else if (width == NR) {
           value_tile(o, p, v, live[g], keys, NV);
         } else {
@@ -243,37 +222,16 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
       }
     }
   }
-  (void)problem;
 }
 
 static inline void stream_finish(const struct stream *s)
 {
   const struct attn_unit *u = s->unit;
-  const struct attn_problem *p = u->problem;
-  for (int64_t r = u->row0; r < u->row1; r++) {
-    const int64_t at = r - u->row0, t = at / MR, i = at % MR;
-    const float sum = vf_hsum(vf_load(s->sum + at * VL));
-    const float norm = sum == 0 ? 0 : 1 / sum;
-    float *out = attn_row_o(u, r);
-    for (int64_t left = 0; left < s->values; left += NR) {
-      const int64_t width = s->values - left < NR ? s->values - left : NR;
-      const float *o = s->o + t * MR * s->values + left * MR + i * width;
-      for (int64_t d = 0; d < width && left + d < p->Dv; d += VL) {
-        const vf x = vf_mul(vf_load(o + d), vf_set(norm));
-        const int64_t have = p->Dv - left - d;
-        if (p->o.d == 1 && have >= VL) {
-          vf_store(out + left + d, x);
-        } else if (p->o.d == 1) {
-          vf_store_n(out + left + d, (int)have, x);
-        } else {
-          float lanes[VL];
-          vf_store(lanes, x);
-          for (int64_t l = 0; l < VL && l < have; l++) out[(left + d + l) * p->o.d] = lanes[l];
-        }
-      }
-    }
-    u->row_max[at] = s->max[at];
-    u->row_sum[at] = sum;
+  for (int64_t r = 0; r < u->row1 - u->row0; r++) {
+    const float sum = vf_hsum(vf_load(s->sum + r * VL));
+    write_row(u, r, s->o, s->values, sum);
+    u->row_max[r] = s->max[r];
+    u->row_sum[r] = sum;
   }
 }
 

@@ -1,0 +1,68 @@
+/* The output while it is being summed up: tile by tile, as the PV tiles read and write it, [row tile][value
+ * panel][MR][width]. A value panel is NR wide; the last one as many whole vectors as are left. */
+#ifndef ATTN_OUTPUT_H
+#define ATTN_OUTPUT_H
+
+#include "../kernel.h"
+
+/* Where row i of tile t begins in the panel at value column `left`. values: Dv rounded up to whole vectors. */
+static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t values)
+{
+  const int64_t width = values - left < NR ? values - left : NR;
+  return t * MR * values + left * MR + i * width;
+}
+
+/* O += P V over keys [0, keys), one value panel of nv vectors. */
+ALWAYS_INLINE void add_value_tile(float *restrict o, const float *restrict p, int64_t p_stride, const float *restrict v,
+                                  int64_t keys, const int nv)
+{
+  vf acc[MR][NV];
+  UNROLLED_FOR (i, MR)
+    UNROLLED_FOR (j, nv) acc[i][j] = vf_zero();
+  pv_tile(acc, p, p_stride, v, keys, nv);
+  UNROLLED_FOR (i, MR)
+    UNROLLED_FOR (j, nv) {
+      float *at = o + (i * nv + j) * VL;
+      vf_store(at, vf_add(vf_load(at), acc[i][j]));
+    }
+}
+
+/* O += P V for a block that holds NaN or Inf in V: a hidden key (weight -0) must not be multiplied. One value panel of
+ * `width` columns. live: bit j / NR says whether P of key j was computed. */
+__attribute__((noinline, cold)) static void value_tile_careful(float *o, const float *p, int64_t p_stride, const float *v,
+                                                               uint32_t live, int64_t keys, int64_t width)
+{
+  for (int64_t i = 0; i < MR; i++)
+    for (int64_t j = 0; j < keys; j++) {
+      if (!(live >> (j / NR) & 1)) continue;
+      const float weight = p[i * p_stride + j];
+      if (weight == 0 && __builtin_signbit(weight)) continue;
+      for (int64_t d = 0; d < width; d++) o[i * width + d] += weight * v[j * width + d];
+    }
+}
+
+/* Row r of the unit: O = o / sum, or 0 if no key was visible. */
+static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float sum)
+{
+  const struct attn_problem *p = u->problem;
+  const vf norm = vf_set(sum == 0 ? 0 : 1 / sum);
+  float *out = attn_row_o(u, u->row0 + r);
+  for (int64_t left = 0; left < p->Dv; left += NR) {
+    const float *row = o + tile_row_at(r / MR, r % MR, left, values);
+    for (int64_t d = 0; d < NR && left + d < p->Dv; d += VL) {
+      const vf x = vf_mul(vf_load(row + d), norm);
+      const int64_t have = p->Dv - left - d;
+      if (p->o.d == 1 && have >= VL) {
+        vf_store(out + left + d, x);
+      } else if (p->o.d == 1) {
+        vf_store_n(out + left + d, (int)have, x);
+      } else {
+        float lanes[VL];
+        vf_store(lanes, x);
+        for (int64_t l = 0; l < VL && l < have; l++) out[(left + d + l) * p->o.d] = lanes[l];
+      }
+    }
+  }
+}
+
+#endif
