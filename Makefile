@@ -1,4 +1,4 @@
-# attnbench: `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
+# attnbench: `make run` and `make test` are all a newcomer needs; `make` builds, `make help` lists the rest.
 #
 # Variables: BUILD (folder of everything made, default build), CC, CXX, DEBUG=1 (no optimisation of non-kernel code),
 # SANITIZE=address,undefined, PREFIX, DESTDIR. Objects mirror the source tree below $(BUILD)/obj.
@@ -39,7 +39,7 @@ LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(KERNEL_DIRS))) $(wildcard dispa
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB_LIBS := -lhwloc -lm -lpthread
 
-.DEFAULT_GOAL := help
+.DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 
 -include $(wildcard mk/*.mk)

@@ -1,0 +1,23 @@
+# format writes, lint only looks. Both act on the files that git knows.
+C_FILES    = $(shell git ls-files '*.c' '*.h' '*.cc')
+TIDY_FILES = $(filter-out kernels/arm/%,$(shell git ls-files '*.c'))
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY   ?= clang-tidy
+
+format: ## clang-format over all C files
+	$(CLANG_FORMAT) -i $(C_FILES)
+
+lint: deps-format deps-lint lint-format lint-hygiene lint-tidy ## format, header hygiene, forbidden patterns, clang-tidy
+
+lint-format:
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+lint-hygiene:
+	CC='$(CC)' CXX='$(CXX)' CPPFLAGS='$(CPPFLAGS)' tools/hygiene.sh
+
+# Each file with the flags it is compiled with: a kernel's suffix decides them.
+lint-tidy: $(TIDY_FILES:%=lint-tidy/%)
+lint-tidy/%:
+	@$(CLANG_TIDY) --quiet $* -- $(CSTD) $(WARN) -fopenmp -Iinclude $(CPPFLAGS) $(FLAGS_$(call kernel_suffix,$*))
+
+.PHONY: format lint lint-format lint-hygiene lint-tidy
