@@ -1,0 +1,3 @@
+/* Every subcommand, one line each, in the order of `attnbench --help`: COMMAND(name, group, summary). The function
+ * int cmd_<name>(int, char **) stands in tools/cmd_<name>.c. */
+COMMAND(info, "Inspect", "CPU, caches, cores, and each kernel: taken or passed over, and why")
