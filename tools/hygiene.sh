@@ -8,7 +8,7 @@ found=0
 forbid() {
   what=$1 pattern=$2
   shift 2
-  if hits=$(git grep -nIE "$pattern" -- "$@" ':!tools/hygiene.sh'); then
+  if hits=$(git grep -nIE -e "$pattern" -- "$@" ':!tools/hygiene.sh'); then
     printf '%s\n' "$hits" | sed "s|$| <- $what|"
     found=1
   fi
