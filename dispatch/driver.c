@@ -3,6 +3,7 @@
 #include "plan.h"
 #include "topology.h"
 
+#include "../kernels/reference/half.h"
 #include "../kernels/reference/oracle.h"
 
 #include <math.h>
@@ -68,7 +69,7 @@ static attn_status run_degenerate(const struct attn_plan *plan, const attn_args 
       for (int64_t i = 0; i < p->Sq; i++) {
         attn_oracle_row(p, args, b, h, i, row, &lse, row + p->Dv);
         for (int64_t d = 0; d < p->Dv; d++)
-          ((float *)args->o)[b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d] = (float)row[d];
+          attn_element_put(p->dtype, args->o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d, (float)row[d]);
         if (args->lse) args->lse[b * p->lse.b + h * p->lse.h + i * p->lse.s] = (float)lse;
       }
   free(row);

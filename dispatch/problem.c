@@ -2,6 +2,8 @@
 
 #include "error.h"
 
+#include "../kernels/reference/half.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -144,7 +146,8 @@ static attn_status check_sizes(const attn_desc *desc)
 
 attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
 {
-  if (desc->dtype != ATTN_F32) return attn_fail(ATTN_ERR_INVALID, "dtype = %d is not ATTN_F32", (int)desc->dtype);
+  if (desc->dtype != ATTN_F32 && desc->dtype != ATTN_F16 && desc->dtype != ATTN_BF16)
+    return attn_fail(ATTN_ERR_INVALID, "dtype = %d is not one of ATTN_F32, ATTN_F16, ATTN_BF16", (int)desc->dtype);
   if (desc->layout != ATTN_BHSD && desc->layout != ATTN_BSHD)
     return attn_fail(ATTN_ERR_INVALID, "layout = %d is not ATTN_BHSD or ATTN_BSHD", (int)desc->layout);
   const unsigned unknown = desc->flags & ~(unsigned)(ATTN_CAUSAL | ATTN_SCALE_EXPLICIT);
@@ -172,11 +175,12 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
   if (desc->scale == 0 && !(desc->flags & ATTN_SCALE_EXPLICIT)) p->scale = desc->Dqk ? 1 / sqrt((double)desc->Dqk) : 0;
   p->q_factor = (float)(p->scale * 1.44269504088896340736);
 
+  const size_t element_bytes = attn_element_bytes(desc->dtype);
   const struct tensor tensors[] = {
-      {"q", &p->q, {p->B, p->Hq, p->Sq, p->Dqk}, sizeof(float), false},
-      {"k", &p->k, {p->B, p->Hkv, p->Skv, p->Dqk}, sizeof(float), false},
-      {"v", &p->v, {p->B, p->Hkv, p->Skv, p->Dv}, sizeof(float), false},
-      {"o", &p->o, {p->B, p->Hq, p->Sq, p->Dv}, sizeof(float), true},
+      {"q", &p->q, {p->B, p->Hq, p->Sq, p->Dqk}, element_bytes, false},
+      {"k", &p->k, {p->B, p->Hkv, p->Skv, p->Dqk}, element_bytes, false},
+      {"v", &p->v, {p->B, p->Hkv, p->Skv, p->Dv}, element_bytes, false},
+      {"o", &p->o, {p->B, p->Hq, p->Sq, p->Dv}, element_bytes, true},
       {"lse", &p->lse, {p->B, p->Hq, p->Sq, 1}, sizeof(float), true},
   };
   for (size_t i = 0; i < sizeof tensors / sizeof *tensors && !status; i++)
@@ -202,11 +206,12 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
 
 struct attn_extents attn_problem_extents(const struct attn_problem *p)
 {
+  const size_t element_bytes = attn_element_bytes(p->dtype);
   return (struct attn_extents){
-      .q = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dqk}, &p->q, sizeof(float)),
-      .k = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dqk}, &p->k, sizeof(float)),
-      .v = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dv}, &p->v, sizeof(float)),
-      .o = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dv}, &p->o, sizeof(float)),
+      .q = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dqk}, &p->q, element_bytes),
+      .k = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dqk}, &p->k, element_bytes),
+      .v = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dv}, &p->v, element_bytes),
+      .o = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dv}, &p->o, element_bytes),
       .mask = p->mask_kind == ATTN_MASK_NONE ? 0
                                              : extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->mask_length}, &p->mask,
                                                             p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float)),

@@ -7,6 +7,8 @@
  * Shape letters, everywhere: B batch, Hq query heads, Hkv key/value heads (Hq a multiple of Hkv), Sq queries,
  * Skv keys, Dqk head size of queries and keys, Dv head size of values.
  *
+ * q, k, v and o have the plan's dtype; whatever it is, sums are kept in f32 and outputs are rounded to nearest even.
+ *
  * Tensors (element counts; strides are in elements, a stride of 0 broadcasts an input):
  *   q [B][Hq ][Sq ][Dqk]    k [B][Hkv][Skv][Dqk]    v [B][Hkv][Skv][Dv]    o [B][Hq][Sq][Dv]
  *   mask [B][Hq][Sq][mask.length]                    lse [B][Hq][Sq] (optional output, f32)
@@ -57,7 +59,9 @@ typedef enum attn_status {
 } attn_status;
 
 typedef enum attn_dtype {
-  ATTN_F32 = 0 /* IEEE binary32 */
+  ATTN_F32 = 0, /* IEEE binary32 */
+  ATTN_F16 = 1, /* IEEE binary16 */
+  ATTN_BF16 = 2 /* the upper half of binary32 */
 } attn_dtype;
 
 /* How a tensor whose four strides are all 0 lies in memory: contiguous in this order of dimensions. */

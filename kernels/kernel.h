@@ -145,27 +145,21 @@ struct attn_kernel {
 static inline int64_t attn_row_query(const struct attn_problem *p, int64_t r) { return r / p->G; }
 static inline int64_t attn_row_head(const struct attn_problem *p, int64_t hkv, int64_t r) { return hkv * p->G + r % p->G; }
 
-static inline const float *attn_row_q(const struct attn_unit *u, int64_t r)
+/* Where row r begins in q and o, and head (b, hkv) in k and v; in elements. */
+static inline int64_t attn_q_at(const struct attn_unit *u, int64_t r)
 {
   const struct attn_problem *p = u->problem;
-  return (const float *)u->q + u->b * p->q.b + attn_row_head(p, u->hkv, r) * p->q.h + attn_row_query(p, r) * p->q.s;
+  return u->b * p->q.b + attn_row_head(p, u->hkv, r) * p->q.h + attn_row_query(p, r) * p->q.s;
 }
 
-static inline float *attn_row_o(const struct attn_unit *u, int64_t r)
+static inline int64_t attn_o_at(const struct attn_unit *u, int64_t r)
 {
   const struct attn_problem *p = u->problem;
-  return (float *)u->o + u->b * p->o.b + attn_row_head(p, u->hkv, r) * p->o.h + attn_row_query(p, r) * p->o.s;
+  return u->b * p->o.b + attn_row_head(p, u->hkv, r) * p->o.h + attn_row_query(p, r) * p->o.s;
 }
 
-static inline const float *attn_head_k(const struct attn_unit *u)
-{
-  return (const float *)u->k + u->b * u->problem->k.b + u->hkv * u->problem->k.h;
-}
-
-static inline const float *attn_head_v(const struct attn_unit *u)
-{
-  return (const float *)u->v + u->b * u->problem->v.b + u->hkv * u->problem->v.h;
-}
+static inline int64_t attn_k_at(const struct attn_unit *u) { return u->b * u->problem->k.b + u->hkv * u->problem->k.h; }
+static inline int64_t attn_v_at(const struct attn_unit *u) { return u->b * u->problem->v.b + u->hkv * u->problem->v.h; }
 
 /* Keys [0, limit) are visible to the query as far as causality and lengths are concerned; the mask may hide more. */
 static inline int64_t attn_query_limit(const struct attn_problem *p, int64_t i)

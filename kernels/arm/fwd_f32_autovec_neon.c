@@ -1,15 +1,17 @@
 /* the reference, vectorised by the compiler. */
-#include "../reference/fwd_f32_body.h"
+#include "../template/element_f32.h"
+
+#include "../reference/fwd_body.h"
 
 const struct attn_kernel fwd_f32_autovec_neon = {
     .name = "fwd_f32_autovec_neon",
     .summary = "the reference, vectorised by the compiler",
-    .dtype = ATTN_F32,
+    .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_NEON,
     .needs = ATTN_COMPILED_FEATURES,
     .flags = ATTN_KERNEL_COMPARISON,
     .row_tile = 1,
     .unit_rows = 64,
-    .scratch_bytes = fwd_f32_body_scratch,
-    .run = fwd_f32_body,
+    .scratch_bytes = fwd_body_scratch,
+    .run = fwd_body,
 };

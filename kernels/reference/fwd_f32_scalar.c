@@ -1,15 +1,17 @@
 /* the reference: scalar online softmax, vectoriser off. */
-#include "fwd_f32_body.h"
+#include "../template/element_f32.h"
+
+#include "fwd_body.h"
 
 const struct attn_kernel fwd_f32_scalar = {
     .name = "fwd_f32_scalar",
     .summary = "the reference: scalar online softmax, vectoriser off",
-    .dtype = ATTN_F32,
+    .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_SCALAR,
     .needs = 0, /* the baseline of the architecture */
     .flags = 0,
     .row_tile = 1,
     .unit_rows = 64,
-    .scratch_bytes = fwd_f32_body_scratch,
-    .run = fwd_f32_body,
+    .scratch_bytes = fwd_body_scratch,
+    .run = fwd_body,
 };

@@ -1,6 +1,8 @@
 /* Attention by its definition, in float64. Deliberately shares no code with the kernels but the row limit. */
 #include "oracle.h"
 
+#include "half.h"
+
 #include <math.h>
 
 static double mask_bias(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, int64_t j)
@@ -19,14 +21,15 @@ static double mask_bias(const struct attn_problem *p, const attn_args *args, int
 void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, double *o_row,
                      double *lse, double *scores)
 {
-  const float *q = (const float *)args->q + b * p->q.b + h * p->q.h + i * p->q.s;
-  const float *k = (const float *)args->k + b * p->k.b + h / p->G * p->k.h;
-  const float *v = (const float *)args->v + b * p->v.b + h / p->G * p->v.h;
+  const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s;
+  const int64_t k = b * p->k.b + h / p->G * p->k.h, v = b * p->v.b + h / p->G * p->v.h;
   double max = -INFINITY, sum = 0;
   for (int64_t j = 0; j < p->Skv; j++) {
     const double bias = mask_bias(p, args, b, h, i, j);
     double dot = 0;
-    for (int64_t d = 0; d < p->Dqk; d++) dot += (double)q[d * p->q.d] * (double)k[j * p->k.s + d * p->k.d];
+    for (int64_t d = 0; d < p->Dqk; d++)
+      dot += (double)attn_element_get(p->dtype, args->q, q + d * p->q.d) *
+             (double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d);
     scores[j] = bias == -INFINITY ? -INFINITY : p->scale * dot + bias;
     if (scores[j] > max || isnan(scores[j])) max = scores[j];
   }
@@ -38,7 +41,8 @@ void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_
     }
     scores[j] = exp(scores[j] - max);
     sum += scores[j];
-    for (int64_t d = 0; d < p->Dv; d++) o_row[d] += scores[j] * (double)v[j * p->v.s + d * p->v.d];
+    for (int64_t d = 0; d < p->Dv; d++)
+      o_row[d] += scores[j] * (double)attn_element_get(p->dtype, args->v, v + j * p->v.s + d * p->v.d);
   }
   if (sum != 0) { /* true of NaN as well */
     for (int64_t d = 0; d < p->Dv; d++) o_row[d] /= sum;

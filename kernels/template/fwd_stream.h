@@ -249,7 +249,7 @@ static inline void stream_run(const struct attn_unit *u)
   memset(s.o, 0, (size_t)(padded * s.values) * sizeof *s.o);
   for (int64_t t = 0; t < s.tiles; t++) pack_q(s.q + t * MR * p->Dqk, u, u->row0 + t * MR, u->row1);
   const int64_t limit = s.row[padded - 1].limit;
-  const float *k = attn_head_k(u), *v = attn_head_v(u);
+  const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = 0; j0 < limit; j0 += s.block_keys) {
     const int64_t keys = limit - j0 < s.block_keys ? limit - j0 : s.block_keys;
     pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);

@@ -47,7 +47,7 @@ static inline void naive_scores(struct naive *n)
 {
   const struct attn_unit *u = n->unit;
   const struct attn_problem *p = u->problem;
-  const float *k = attn_head_k(u);
+  const element *k = (const element *)u->k + attn_k_at(u);
   for (int64_t j0 = 0; j0 < p->Skv; j0 += NAIVE_KEYS) {
     const int64_t keys = p->Skv - j0 < NAIVE_KEYS ? p->Skv - j0 : NAIVE_KEYS;
     pack_k(n->kv, k + j0 * p->k.s, &p->k, keys, p->Dqk);
@@ -94,7 +94,7 @@ static inline void naive_values(struct naive *n, bool hides)
 {
   const struct attn_unit *u = n->unit;
   const struct attn_problem *p = u->problem;
-  const float *v = attn_head_v(u);
+  const element *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = 0; j0 < p->Skv; j0 += NAIVE_KEYS) {
     const int64_t keys = p->Skv - j0 < NAIVE_KEYS ? p->Skv - j0 : NAIVE_KEYS;
     const bool finite = pack_v(n->kv, v + j0 * p->v.s, &p->v, keys, NAIVE_KEYS, p->Dv);

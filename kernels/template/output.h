@@ -46,20 +46,20 @@ static inline void write_row(const struct attn_unit *u, int64_t r, const float *
 {
   const struct attn_problem *p = u->problem;
   const vf norm = vf_set(sum == 0 ? 0 : 1 / sum);
-  float *out = attn_row_o(u, u->row0 + r);
+  element *out = (element *)u->o + attn_o_at(u, u->row0 + r);
   for (int64_t left = 0; left < p->Dv; left += NR) {
     const float *row = o + tile_row_at(r / MR, r % MR, left, values);
     for (int64_t d = 0; d < NR && left + d < p->Dv; d += VL) {
       const vf x = vf_mul(vf_load(row + d), norm);
       const int64_t have = p->Dv - left - d;
       if (p->o.d == 1 && have >= VL) {
-        vf_store(out + left + d, x);
+        el_store(out + left + d, x);
       } else if (p->o.d == 1) {
-        vf_store_n(out + left + d, (int)have, x);
+        el_store_n(out + left + d, (int)have, x);
       } else {
         float lanes[VL];
         vf_store(lanes, x);
-        for (int64_t l = 0; l < VL && l < have; l++) out[(left + d + l) * p->o.d] = lanes[l];
+        for (int64_t l = 0; l < VL && l < have; l++) out[(left + d + l) * p->o.d] = el_put(lanes[l]);
       }
     }
   }

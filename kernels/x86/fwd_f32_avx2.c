@@ -4,6 +4,8 @@
  * 4 cycles of latency want at least 8 accumulators; 12 FMAs take 6 cycles and 8 loads, within 2 loads a cycle. */
 #include "vec_avx2.h"
 
+#include "../template/element_f32.h"
+
 enum { MR = 6, NV = 2 };
 #include "../template/tile_broadcast.h"
 #include "../template/fwd_stream.h"
@@ -11,7 +13,7 @@ enum { MR = 6, NV = 2 };
 const struct attn_kernel fwd_f32_avx2 = {
     .name = "fwd_f32_avx2",
     .summary = "tiled streaming softmax, 6x16 tiles",
-    .dtype = ATTN_F32,
+    .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_AVX2,
     .needs = ATTN_COMPILED_FEATURES,
     .row_tile = MR,

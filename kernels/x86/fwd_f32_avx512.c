@@ -4,6 +4,8 @@
  * operand. 24 FMAs take 12 cycles on two 512-bit ports (24 on Zen 4, which splits them) and 14 loads. */
 #include "vec_avx512.h"
 
+#include "../template/element_f32.h"
+
 enum { MR = 12, NV = 2 };
 #include "../template/tile_broadcast.h"
 #include "../template/fwd_stream.h"
@@ -11,7 +13,7 @@ enum { MR = 12, NV = 2 };
 const struct attn_kernel fwd_f32_avx512 = {
     .name = "fwd_f32_avx512",
     .summary = "tiled streaming softmax, 12x32 tiles",
-    .dtype = ATTN_F32,
+    .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_AVX512,
     .needs = ATTN_COMPILED_FEATURES,
     .row_tile = MR,

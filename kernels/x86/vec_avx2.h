@@ -2,6 +2,7 @@
  * kernels/template/ are written in them. */
 #ifndef ATTN_VEC_AVX2_H
 #define ATTN_VEC_AVX2_H
+#define ATTN_VEC
 
 #include "../reference/exp2.h"
 
@@ -29,6 +30,27 @@ static inline __m256i vf_first(int n) /* lanes 0..n-1 */
 /* The first n lanes, 0 <= n <= VL; touches no memory beyond them; the others are 0. */
 static inline vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vf_first(n)); }
 static inline void vf_store_n(float *p, int n, vf x) { _mm256_maskstore_ps(p, vf_first(n), x); }
+
+/* 16-bit elements: f16 by F16C, bf16 by shifts; stores round to nearest even. */
+static inline vf vf_load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+static inline void vf_store_f16(uint16_t *p, vf x)
+{
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+  const __m256i bits = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+  const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
+  _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(halves));
+}
 
 /* Whether any lane is greater than limit; NaN is not. */
 static inline bool vf_any_above(vf x, float limit)

@@ -1,6 +1,7 @@
 /* AVX-512 (F, BW, DQ, VL) verbs: a vf is 16 floats. The same verbs as vec_avx2.h, which explains them. */
 #ifndef ATTN_VEC_AVX512_H
 #define ATTN_VEC_AVX512_H
+#define ATTN_VEC
 
 #include "../reference/exp2.h"
 
@@ -24,6 +25,24 @@ static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline __mmask16 vf_first(int n) { return (__mmask16)((1u << n) - 1); }
 static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vf_first(n), p); }
 static inline void vf_store_n(float *p, int n, vf x) { _mm512_mask_storeu_ps(p, vf_first(n), x); }
+
+static inline vf vf_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+static inline void vf_store_f16(uint16_t *p, vf x)
+{
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+  const __m512i bits = _mm512_castps_si512(x), odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16)));
+}
 
 static inline bool vf_any_above(vf x, float limit) { return _mm512_cmp_ps_mask(x, vf_set(limit), _CMP_GT_OQ) != 0; }
 

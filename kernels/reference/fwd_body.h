@@ -1,9 +1,9 @@
 /* The scalar reference: online softmax, one query row at a time, keys in blocks. The shortest statement of what every
- * fwd kernel computes. fwd_f32_scalar.c compiles it with the vectoriser off, fwd_f32_autovec_<isa>.c with it on: the
- * honest answer to what writing by hand buys. Dot products keep 16 partial sums, so that the compiler may vectorise
- * without reordering any addition. */
-#ifndef ATTN_FWD_F32_BODY_H
-#define ATTN_FWD_F32_BODY_H
+ * fwd kernel computes. An element_*.h comes first. fwd_*_scalar.c compile it with the vectoriser off,
+ * fwd_f32_autovec_<isa>.c with it on: the honest answer to what writing by hand buys. Dot products keep 16 partial sums, so
+ * that the compiler may vectorise without reordering any addition. */
+#ifndef ATTN_FWD_BODY_H
+#define ATTN_FWD_BODY_H
 
 #include "../scores.h"
 #include "exp2.h"
@@ -23,37 +23,35 @@ static inline float dot(const float *restrict a, const float *restrict b, int64_
   return sum;
 }
 
-static inline float dot_strided(const float *a, const float *b, int64_t n, int64_t b_stride)
+/* The row itself if it is contiguous f32, else a copy of it in buffer. */
+static inline const float *as_f32(const element *row, int64_t stride, int64_t n, float *restrict buffer)
 {
-  float sum = 0;
-  for (int64_t d = 0; d < n; d++) sum += a[d] * b[d * b_stride];
-  return sum;
+  if (ELEMENT_DTYPE == ATTN_F32 && stride == 1) return (const float *)row;
+  for (int64_t d = 0; d < n; d++) buffer[d] = el_get(row[d * stride]);
+  return buffer;
 }
 
-static inline size_t fwd_f32_body_scratch(const struct attn_problem *p, int64_t rows)
+static inline size_t fwd_body_scratch(const struct attn_problem *p, int64_t rows)
 {
   (void)rows;
-  return sizeof(float) * (size_t)(p->Dqk + p->Dv);
+  return sizeof(float) * ((size_t)p->Dqk + (size_t)p->Dv + (size_t)(p->Dqk > p->Dv ? p->Dqk : p->Dv));
 }
 
-static inline void fwd_f32_body(const struct attn_unit *u)
+static inline void fwd_body(const struct attn_unit *u)
 {
   const struct attn_problem *p = u->problem;
-  const float *k = attn_head_k(u), *v = attn_head_v(u);
-  float *restrict q = u->scratch, *restrict o = q + p->Dqk;
+  const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
+  float *restrict q = u->scratch, *restrict o = q + p->Dqk, *restrict buffer = o + p->Dv;
   for (int64_t r = u->row0; r < u->row1; r++) {
-    const float *q_row = attn_row_q(u, r);
-    for (int64_t d = 0; d < p->Dqk; d++) q[d] = q_row[d * p->q.d] * p->q_factor;
+    const element *q_row = (const element *)u->q + attn_q_at(u, r);
+    for (int64_t d = 0; d < p->Dqk; d++) q[d] = el_get(q_row[d * p->q.d]) * p->q_factor;
     for (int64_t d = 0; d < p->Dv; d++) o[d] = 0;
     float max = -FLT_MAX, sum = 0;
     const struct attn_row row = attn_row_get(u, r);
     for (int64_t j0 = 0; j0 < row.limit; j0 += BODY_KEYS) {
       const int64_t n = row.limit - j0 < BODY_KEYS ? row.limit - j0 : BODY_KEYS;
       float s[BODY_KEYS], w[BODY_KEYS], block_max = max, block_sum = 0;
-      for (int64_t j = 0; j < n; j++) {
-        const float *k_row = k + (j0 + j) * p->k.s;
-        s[j] = p->k.d == 1 ? dot(q, k_row, p->Dqk) : dot_strided(q, k_row, p->Dqk, p->k.d);
-      }
+      for (int64_t j = 0; j < n; j++) s[j] = dot(q, as_f32(k + (j0 + j) * p->k.s, p->k.d, p->Dqk, buffer), p->Dqk);
       attn_edit_scores(p, &row, j0, n, s);
       for (int64_t j = 0; j < n; j++) block_max = s[j] > block_max ? s[j] : block_max;
       if (block_max > max) {
@@ -65,19 +63,16 @@ static inline void fwd_f32_body(const struct attn_unit *u)
       for (int64_t j = 0; j < n; j++) w[j] = s[j] == -INFINITY ? 0.0f : attn_exp2(s[j] - max);
       for (int64_t j = 0; j < n; j++) {
         if (s[j] == -INFINITY) continue; /* hidden: its value may be NaN */
-        const float *restrict v_row = v + (j0 + j) * p->v.s;
+        const float *restrict v_row = as_f32(v + (j0 + j) * p->v.s, p->v.d, p->Dv, buffer);
         const float weight = w[j];
         block_sum += weight;
-        if (p->v.d == 1)
-          for (int64_t d = 0; d < p->Dv; d++) o[d] += weight * v_row[d];
-        else
-          for (int64_t d = 0; d < p->Dv; d++) o[d] += weight * v_row[d * p->v.d];
+        for (int64_t d = 0; d < p->Dv; d++) o[d] += weight * v_row[d];
       }
       sum += block_sum;
     }
     const float norm = sum == 0 ? 0 : 1 / sum;
-    float *o_row = attn_row_o(u, r);
-    for (int64_t d = 0; d < p->Dv; d++) o_row[d * p->o.d] = o[d] * norm;
+    element *o_row = (element *)u->o + attn_o_at(u, r);
+    for (int64_t d = 0; d < p->Dv; d++) o_row[d * p->o.d] = el_put(o[d] * norm);
     u->row_max[r - u->row0] = max;
     u->row_sum[r - u->row0] = sum;
   }
