@@ -1,7 +1,8 @@
 # attnbench: `make run` and `make test` are all a newcomer needs; `make` builds, `make help` lists the rest.
 #
 # Variables: BUILD (folder of everything made, default build), CC, CXX, DEBUG=1 (no optimisation of non-kernel code),
-# SANITIZE=address,undefined, PREFIX, DESTDIR. Objects mirror the source tree below $(BUILD)/obj.
+# SANITIZE=address,undefined, HWLOC=0 (topology from sysfs: static and cross builds), PREFIX, DESTDIR. Objects mirror the
+# source tree below $(BUILD)/obj.
 
 BUILD  ?= build
 PREFIX ?= /usr/local
@@ -35,9 +36,10 @@ FLAGS_scalar := -fno-tree-vectorize -fno-tree-slp-vectorize
 FLAGS_oracle := -ffp-contract=off
 
 KERNEL_DIRS := kernels/reference $(if $(filter x86_64,$(ARCH)),kernels/x86) $(if $(filter aarch64,$(ARCH)),kernels/arm)
-LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(KERNEL_DIRS))) $(wildcard dispatch/*.c))
+NO_TOPOLOGY := dispatch/topology_$(if $(filter 0,$(HWLOC)),hwloc,sysfs).c
+LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(KERNEL_DIRS))) $(filter-out $(NO_TOPOLOGY),$(wildcard dispatch/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
-LIB_LIBS := -lhwloc -lm -lpthread
+LIB_LIBS := $(if $(filter 0,$(HWLOC)),,-lhwloc) -lm -lpthread
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -64,7 +66,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
-FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512) $(FLAGS_scalar)
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512) $(FLAGS_scalar) \
+  HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@

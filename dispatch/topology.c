@@ -1,10 +1,8 @@
 #include "topology.h"
+#include "topology_source.h"
 
-#include <hwloc.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -67,7 +65,7 @@ static double cgroup_quota(void)
   return tightest;
 }
 
-static int by_kind_then_numa(const void *a, const void *b)
+int attn_core_order(const void *a, const void *b)
 {
   const struct attn_core *x = a, *y = b;
   if (x->kind != y->kind) return y->kind - x->kind;
@@ -75,73 +73,9 @@ static int by_kind_then_numa(const void *a, const void *b)
   return x->cpu - y->cpu;
 }
 
-static int core_kind(hwloc_topology_t t, hwloc_const_cpuset_t set)
-{
-#if HWLOC_API_VERSION >= 0x00020400
-  const int kind = hwloc_cpukinds_get_by_cpuset(t, set, 0);
-  return kind < 0 ? 0 : kind;
-#else
-  (void)t, (void)set;
-  return 0;
-#endif
-}
-
-static void read_caches(hwloc_topology_t t, hwloc_obj_t core)
-{
-  for (hwloc_obj_t o = core; o; o = o->parent) {
-    size_t *bytes = o->type == HWLOC_OBJ_L1CACHE   ? &topology.l1d_bytes
-                    : o->type == HWLOC_OBJ_L2CACHE ? &topology.l2_bytes
-                    : o->type == HWLOC_OBJ_L3CACHE ? &topology.l3_bytes
-                                                   : NULL;
-    if (!bytes) continue;
-    *bytes = o->attr->cache.size;
-    const int sharers = hwloc_get_nbobjs_inside_cpuset_by_type(t, o->cpuset, HWLOC_OBJ_CORE);
-    if (o->type == HWLOC_OBJ_L2CACHE) topology.l2_cores = sharers;
-    if (o->type == HWLOC_OBJ_L3CACHE) topology.l3_cores = sharers;
-  }
-}
-
-static bool read_hwloc(void)
-{
-  hwloc_topology_t t;
-  if (hwloc_topology_init(&t)) return false;
-  hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
-  bool ok = allowed && !hwloc_topology_load(t);
-  const int n = ok ? hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_CORE) : 0;
-  struct attn_core *cores = n > 0 ? calloc((size_t)n, sizeof *cores) : NULL;
-  ok = ok && cores && !hwloc_get_cpubind(t, allowed, HWLOC_CPUBIND_PROCESS);
-  if (ok) {
-    hwloc_bitmap_and(allowed, allowed, hwloc_topology_get_allowed_cpuset(t));
-    topology.hardware_threads = hwloc_bitmap_weight(allowed);
-    topology.packages = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_PACKAGE);
-    topology.numa_nodes = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_NUMANODE);
-    topology.kinds = 1;
-    for (int i = 0; i < n; i++) {
-      hwloc_obj_t core = hwloc_get_obj_by_type(t, HWLOC_OBJ_CORE, (unsigned)i);
-      if (!hwloc_bitmap_intersects(core->cpuset, allowed)) continue;
-      hwloc_bitmap_t mine = hwloc_bitmap_dup(core->cpuset);
-      if (!mine) continue;
-      hwloc_bitmap_and(mine, mine, allowed);
-      if (topology.cores == 0) read_caches(t, core);
-      struct attn_core *c = &cores[topology.cores++];
-      *c = (struct attn_core){.cpu = hwloc_bitmap_first(mine), .kind = core_kind(t, mine)};
-      if (core->nodeset) c->numa = hwloc_bitmap_first(core->nodeset);
-      if (c->kind >= topology.kinds) topology.kinds = c->kind + 1;
-      hwloc_bitmap_free(mine);
-    }
-    qsort(cores, (size_t)topology.cores, sizeof *cores, by_kind_then_numa);
-    topology.core = cores;
-    ok = topology.cores > 0;
-  }
-  if (!ok) free(cores);
-  hwloc_bitmap_free(allowed);
-  hwloc_topology_destroy(t);
-  return ok;
-}
-
 static void read_topology(void)
 {
-  topology.known = read_hwloc();
+  topology.known = attn_topology_read(&topology);
   if (!topology.known)
     topology = (struct attn_topology){
         .cores = 1, .core = &lone_core, .hardware_threads = 1, .packages = 1, .numa_nodes = 1, .kinds = 1};

@@ -1,4 +1,5 @@
-/* The only hwloc: which cores this process may use, and what stands around them. Read once, thread-safe. */
+/* Which cores this process may use, and what stands around them: by hwloc, or by sysfs in builds with HWLOC=0. Read once,
+ * thread-safe. */
 #ifndef ATTN_TOPOLOGY_H
 #define ATTN_TOPOLOGY_H
 
@@ -21,7 +22,7 @@ struct attn_topology {
   int default_threads;                  /* min(cores, floor(quota)), at least 1 */
   size_t l1d_bytes, l2_bytes, l3_bytes; /* of the first allowed core; 0: unknown or none */
   int l2_cores, l3_cores;               /* physical cores that share one such cache */
-  bool known;                           /* false: hwloc failed; one core assumed */
+  bool known;                           /* false: the system does not tell; one core assumed */
 };
 
 const struct attn_topology *attn_topology_get(void);
