@@ -1,22 +1,15 @@
 /* The two register tiles of attention, for ISAs that broadcast one element to all lanes (AVX2, AVX-512).
  *
  * Both are rank-1 updates of MR x NV accumulators: MR broadcasts of the left operand times NV loads of the right one.
- * The ISA file defines MR and NV so that MR*NV accumulators cover the FMA latency and everything fits the registers.
- * Accumulators are arrays whose loops are unrolled by force: without it gcc keeps them in memory, at a third of the speed.
- */
+ * The ISA file defines MR and NV so that MR*NV accumulators cover the FMA latency and everything fits the
+ * registers. */
 #ifndef ATTN_TILE_BROADCAST_H
 #define ATTN_TILE_BROADCAST_H
 
 #include "../kernel.h"
+#include "unroll.h"
 
 enum { NR = NV * VL };
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLLED_FOR(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++)
-#else
-#define UNROLLED_FOR(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
-#endif
 
 /* acc = Q K^T. q: packed [depth][MR], k: packed [depth][NR]. */
 ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)

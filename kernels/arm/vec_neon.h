@@ -1,0 +1,97 @@
+/* NEON (AArch64 Advanced SIMD, in every 64-bit Arm core) verbs: a vf is 4 floats. The same verbs as vec_avx2.h, which
+ * explains them, and the FMA by lane that tile_lane.h is made of. */
+#ifndef ATTN_VEC_NEON_H
+#define ATTN_VEC_NEON_H
+
+#include "../reference/exp2.h"
+
+#include <arm_neon.h>
+#include <math.h>
+#include <stdbool.h>
+
+typedef float32x4_t vf;
+enum { VL = 4 };
+
+static inline vf vf_zero(void) { return vdupq_n_f32(0); }
+static inline vf vf_set(float x) { return vdupq_n_f32(x); }
+static inline vf vf_load(const float *p) { return vld1q_f32(p); }
+static inline void vf_store(float *p, vf x) { vst1q_f32(p, x); }
+static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf vf_max(vf a, vf b) { return vmaxnmq_f32(a, b); } /* the other one if one is NaN */
+
+static inline vf vf_load_n(const float *p, int n)
+{
+  vf x = vf_zero();
+  if (n > 0) x = vld1q_lane_f32(p, x, 0);
+  if (n > 1) x = vld1q_lane_f32(p + 1, x, 1);
+  if (n > 2) x = vld1q_lane_f32(p + 2, x, 2);
+  if (n > 3) x = vld1q_lane_f32(p + 3, x, 3);
+  return x;
+}
+
+static inline void vf_store_n(float *p, int n, vf x)
+{
+  if (n > 0) vst1q_lane_f32(p, x, 0);
+  if (n > 1) vst1q_lane_f32(p + 1, x, 1);
+  if (n > 2) vst1q_lane_f32(p + 2, x, 2);
+  if (n > 3) vst1q_lane_f32(p + 3, x, 3);
+}
+
+static inline bool vf_any_above(vf x, float limit) { return vmaxvq_u32(vcgtq_f32(x, vf_set(limit))) != 0; }
+
+static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_set(-INFINITY)), vf_set(-0.0f), p); }
+
+static inline float vf_hsum(vf x) { return vaddvq_f32(x); }
+
+/* 2^x as in kernels/reference/exp2.h. FMAX (not FMAXNM) in the clamp and a multiplication at the end: a NaN stays one. */
+static inline vf vf_exp2(vf x)
+{
+  x = vmaxq_f32(vf_set(ATTN_EXP2_MIN), x);
+  const vf t = vf_add(x, vf_set(ATTN_EXP2_ROUND));
+  const vf f = vf_sub(x, vf_sub(t, vf_set(ATTN_EXP2_ROUND)));
+  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
+  p = vf_fma(p, f, vf_set(1.0f));
+  return vf_mul(p, vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23)));
+}
+
+/* a * b[lane] + c. The instruction wants a literal; the switch is decided when the caller's loop is unrolled. */
+static inline __attribute__((always_inline)) vf vf_fma_lane(vf a, vf b, int lane, vf c)
+{
+  switch (lane) {
+  case 0: return vfmaq_laneq_f32(c, a, b, 0);
+  case 1: return vfmaq_laneq_f32(c, a, b, 1);
+  case 2: return vfmaq_laneq_f32(c, a, b, 2);
+  default: return vfmaq_laneq_f32(c, a, b, 3);
+  }
+}
+
+typedef float32x2_t vf_pair;
+static inline vf_pair vf_load_pair(const float *p) { return vld1_f32(p); }
+static inline __attribute__((always_inline)) vf vf_fma_pair(vf a, vf_pair b, int lane, vf c)
+{
+  return lane == 0 ? vfmaq_lane_f32(c, a, b, 0) : vfmaq_lane_f32(c, a, b, 1);
+}
+
+enum { TB = 4 };
+
+/* dst[c * dst_stride + r] = src[r * src_stride + c], r and c in 0..3. */
+static inline void vf_transpose_block(float *restrict dst, int64_t dst_stride, const float *restrict src,
+                                      int64_t src_stride)
+{
+  const float32x4_t r0 = vld1q_f32(src), r1 = vld1q_f32(src + src_stride), r2 = vld1q_f32(src + 2 * src_stride),
+                    r3 = vld1q_f32(src + 3 * src_stride);
+  const float64x2_t low01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1)), high01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
+  const float64x2_t low23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3)), high23 = vreinterpretq_f64_f32(vtrn2q_f32(r2, r3));
+  vf_store(dst, vreinterpretq_f32_f64(vtrn1q_f64(low01, low23)));
+  vf_store(dst + dst_stride, vreinterpretq_f32_f64(vtrn1q_f64(high01, high23)));
+  vf_store(dst + 2 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(low01, low23)));
+  vf_store(dst + 3 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(high01, high23)));
+}
+
+#endif
