@@ -8,6 +8,8 @@ KERNEL(fwd_f16_avx2)
 KERNEL(fwd_bf16_avx2)
 #elif defined(__aarch64__)
 KERNEL(fwd_f32_neon)
+KERNEL(fwd_f16_neon)
+KERNEL(fwd_bf16_neon)
 #endif
 KERNEL(fwd_f32_scalar)
 KERNEL(fwd_f16_scalar)

@@ -5,6 +5,8 @@
  * QK^T: 24 FMAs by lane on 5 loads. PV: 48 FMAs by lane on 16 loads (two keys: 12 pairs of weights, 4 vectors of V). */
 #include "vec_neon.h"
 
+#include "../template/element_f32.h"
+
 enum { MR = 12, NV = 2 };
 #include "../template/tile_lane.h"
 #include "../template/fwd_stream.h"
@@ -12,7 +14,7 @@ enum { MR = 12, NV = 2 };
 const struct attn_kernel fwd_f32_neon = {
     .name = "fwd_f32_neon",
     .summary = "tiled streaming softmax, 12x8 tiles by lane",
-    .dtype = ATTN_F32,
+    .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_NEON,
     .needs = ATTN_COMPILED_FEATURES,
     .row_tile = MR,

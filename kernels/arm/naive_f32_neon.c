@@ -2,6 +2,8 @@
  * fwd_f32_neon.c. */
 #include "vec_neon.h"
 
+#include "../template/element_f32.h"
+
 enum { MR = 12, NV = 2 };
 #include "../template/tile_lane.h"
 #include "../template/naive.h"
@@ -9,7 +11,7 @@ enum { MR = 12, NV = 2 };
 const struct attn_kernel naive_f32_neon = {
     .name = "naive_f32_neon",
     .summary = "three passes, scores in memory, 12x8 tiles by lane",
-    .dtype = ATTN_F32,
+    .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_NEON,
     .needs = ATTN_COMPILED_FEATURES,
     .flags = ATTN_KERNEL_COMPARISON | ATTN_KERNEL_WHOLE_HEAD,

@@ -2,6 +2,7 @@
  * explains them, and the FMA by lane that tile_lane.h is made of. */
 #ifndef ATTN_VEC_NEON_H
 #define ATTN_VEC_NEON_H
+#define ATTN_VEC
 
 #include "../reference/exp2.h"
 
@@ -40,6 +41,17 @@ static inline void vf_store_n(float *p, int n, vf x)
   if (n > 3) vst1q_lane_f32(p + 3, x, 3);
 }
 
+static inline vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+static inline void vf_store_f16(uint16_t *p, vf x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
+static inline vf vf_load_bf16(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+  const uint32x4_t bits = vreinterpretq_u32_f32(x), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+  const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+  const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+  vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(x, x), rounded, quiet), 16));
+}
+
 static inline bool vf_any_above(vf x, float limit) { return vmaxvq_u32(vcgtq_f32(x, vf_set(limit))) != 0; }
 
 static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_set(-INFINITY)), vf_set(-0.0f), p); }
@@ -72,7 +84,12 @@ static inline __attribute__((always_inline)) vf vf_fma_lane(vf a, vf b, int lane
 }
 
 typedef float32x2_t vf_pair;
-static inline vf_pair vf_load_pair(const float *p) { return vld1_f32(p); }
+static inline vf_pair vf_load_pair(const float *p)
+{
+  vf_pair x = vld1_f32(p);
+  __asm__("" : "+w"(x)); /* else gcc makes two scalar loads of it and runs out of registers */
+  return x;
+}
 static inline __attribute__((always_inline)) vf vf_fma_pair(vf a, vf_pair b, int lane, vf c)
 {
   return lane == 0 ? vfmaq_lane_f32(c, a, b, 0) : vfmaq_lane_f32(c, a, b, 1);

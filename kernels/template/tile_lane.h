@@ -17,6 +17,7 @@ ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float 
 {
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (j, NV) acc[i][j] = vf_zero();
+#pragma GCC unroll 4
   for (int64_t d = 0; d < depth; d++) {
     vf left[MR / VL], right[NV];
     UNROLLED_FOR (j, NV) right[j] = vf_load(k + j * VL);
