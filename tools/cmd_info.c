@@ -38,16 +38,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct facts {
   const struct attn_topology *topology;
   struct attn_restrictions restrictions;
-  struct attn_problem problem;      /* the ordinary one */
-  const struct attn_kernel *chosen; /* NULL: none can be */
-  enum attn_isa cpu_isa, isa;       /* highest of any kernel that the CPU runs; the same under the limits */
-  int threads;                      /* of a large problem */
+  enum attn_isa cpu_isa, isa; /* highest of any kernel that the CPU runs; the same under the limits */
+  int threads;                /* of a large problem; 0: no kernel may run one */
 };
 
 /* The plan itself tells how many threads it takes: many heads, so that their number does not limit it. */
-static attn_status threads_of_large_problem(int *threads)
+static attn_status threads_of_large_problem(int *threads, attn_dtype dtype)
 {
-  const attn_desc desc = {.B = 64, .Hq = 64, .Hkv = 64, .Sq = 64, .Skv = 64, .Dqk = 64, .Dv = 64};
+  const attn_desc desc = {.dtype = dtype, .B = 64, .Hq = 64, .Hkv = 64, .Sq = 64, .Skv = 64, .Dqk = 64, .Dv = 64};
   attn_plan *plan;
   const attn_status status = attn_plan_create(&plan, &desc, NULL);
   if (!status) *threads = attn_plan_threads(plan);
@@ -57,10 +55,8 @@ static attn_status threads_of_large_problem(int *threads)
 
 static attn_status gather(struct facts *f)
 {
-  const attn_desc ordinary = {.B = 1, .Hq = 8, .Hkv = 8, .Sq = 2048, .Skv = 2048, .Dqk = 128, .Dv = 128};
   f->topology = attn_topology_get();
-  attn_status status = attn_restrictions_get(&f->restrictions, NULL);
-  if (!status) status = attn_problem_resolve(&f->problem, &ordinary);
+  const attn_status status = attn_restrictions_get(&f->restrictions, NULL);
   if (status) return status;
   for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
     if ((*k)->needs & ~f->restrictions.features) continue;
@@ -76,16 +72,31 @@ static const char *environment(const char *name)
   return value && *value ? value : NULL;
 }
 
+/* The kernel's word, and in *reason why it is not the chosen one (NULL if it is). */
 static const char *status_of(const struct facts *f, const struct attn_kernel *kernel, const char **reason, char *buffer,
                              size_t bytes)
 {
-  *reason = attn_kernel_obstacle(kernel, &f->problem, &f->restrictions, buffer, bytes);
-  if (kernel == f->chosen) return "chosen";
-  if (!*reason) *reason = "an earlier one fits";
+  const attn_desc ordinary = {
+      .dtype = kernel->dtype, .B = 1, .Hq = 8, .Hkv = 8, .Sq = 2048, .Skv = 2048, .Dqk = 128, .Dv = 128};
   struct attn_restrictions named = f->restrictions;
-  char ignored[200];
+  struct attn_problem problem;
   named.kernel = kernel;
-  return attn_kernel_obstacle(kernel, NULL, &named, ignored, sizeof ignored) ? "unavailable" : "usable";
+  if (attn_problem_resolve(&problem, &ordinary)) {
+    *reason = attn_error_message();
+    return "unavailable";
+  }
+  *reason = attn_kernel_obstacle(kernel, NULL, &named, buffer, bytes);
+  if (*reason) return "unavailable";
+  *reason = attn_kernel_obstacle(kernel, &problem, &f->restrictions, buffer, bytes);
+  if (*reason) return "usable";
+  for (const struct attn_kernel *const *k = attn_kernels; *k != kernel; k++) {
+    char ignored[200];
+    if (attn_kernel_obstacle(*k, &problem, &f->restrictions, ignored, sizeof ignored)) continue;
+    snprintf(buffer, bytes, "%s comes before it", (*k)->name);
+    *reason = buffer;
+    return "usable";
+  }
+  return "chosen";
 }
 
 static json_t *optional_string(const char *text) { return text ? json_string(text) : json_null(); }
@@ -178,7 +189,7 @@ static void print_text(const struct facts *f)
     for (int i = 0; i < t->cores; i++) n += t->core[i].kind == kind;
     printf("           %d of kind %d%s\n", n, kind, kind == t->kinds - 1 ? " (fastest)" : "");
   }
-  if (!t->known) puts("           hwloc could not read the topology: one core is assumed");
+  if (!t->known) puts("           the system does not tell its topology: one core is assumed");
   if (t->quota > 0)
     printf("Quota      %.2f CPUs by cgroup\n", t->quota);
   else
@@ -211,8 +222,8 @@ int cmd_info(int argc, char **argv)
     return EXIT_USAGE;
   }
   /* A kernel that exists and yet cannot run here is no reason to withhold the facts. */
-  status = attn_select(&facts.chosen, &facts.problem, &facts.restrictions);
-  if (!status) status = threads_of_large_problem(&facts.threads);
+  status =
+      threads_of_large_problem(&facts.threads, facts.restrictions.kernel ? facts.restrictions.kernel->dtype : ATTN_F32);
   int code = 0;
   if (json)
     code = print_json(&facts);
