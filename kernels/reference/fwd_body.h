@@ -34,14 +34,14 @@ static inline const float *as_f32(const element *row, int64_t stride, int64_t n,
 static inline size_t fwd_body_scratch(const struct attn_problem *p, int64_t rows)
 {
   (void)rows;
-  return sizeof(float) * ((size_t)p->Dqk + (size_t)p->Dv + (size_t)(p->Dqk > p->Dv ? p->Dqk : p->Dv));
+  return sizeof(float) * ((size_t)p->Dqk + 2 * (size_t)p->Dv + (size_t)(p->Dqk > p->Dv ? p->Dqk : p->Dv));
 }
 
 static inline void fwd_body(const struct attn_unit *u)
 {
   const struct attn_problem *p = u->problem;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
-  float *restrict q = u->scratch, *restrict o = q + p->Dqk, *restrict buffer = o + p->Dv;
+  float *restrict q = u->scratch, *restrict o = q + p->Dqk, *restrict part = o + p->Dv, *restrict buffer = part + p->Dv;
   for (int64_t r = u->row0; r < u->row1; r++) {
     const element *q_row = (const element *)u->q + attn_q_at(u, r);
     for (int64_t d = 0; d < p->Dqk; d++) q[d] = el_get(q_row[d * p->q.d]) * p->q_factor;
@@ -60,15 +60,17 @@ static inline void fwd_body(const struct attn_unit *u)
         sum *= rescale;
         for (int64_t d = 0; d < p->Dv; d++) o[d] *= rescale;
       }
+      for (int64_t d = 0; d < p->Dv; d++) part[d] = 0; /* a sum of sums: its error does not grow with Skv */
       for (int64_t j = 0; j < n; j++) w[j] = s[j] == -INFINITY ? 0.0f : attn_exp2(s[j] - max);
       for (int64_t j = 0; j < n; j++) {
         if (s[j] == -INFINITY) continue; /* hidden: its value may be NaN */
         const float *restrict v_row = as_f32(v + (j0 + j) * p->v.s, p->v.d, p->Dv, buffer);
         const float weight = w[j];
         block_sum += weight;
-        for (int64_t d = 0; d < p->Dv; d++) o[d] += weight * v_row[d];
+        for (int64_t d = 0; d < p->Dv; d++) part[d] += weight * v_row[d];
       }
       sum += block_sum;
+      for (int64_t d = 0; d < p->Dv; d++) o[d] += part[d];
     }
     const float norm = sum == 0 ? 0 : 1 / sum;
     element *o_row = (element *)u->o + attn_o_at(u, r);
