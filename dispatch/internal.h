@@ -9,6 +9,7 @@
 #include "topology.h"
 
 #include "../kernels/kernel.h"
+#include "../kernels/reference/half.h"
 #include "../kernels/reference/oracle.h"
 
 #endif
