@@ -139,6 +139,18 @@ ALWAYS_INLINE void score_tile(struct stream *s, int64_t t, int64_t j0, int64_t p
   }
 }
 
+/* Functions of their own: inlined into the loops over tiles, the constants of vf_exp2 would be hoisted into registers
+ * that qk_tile needs, and the compiler keeps accumulators on the stack. */
+__attribute__((noinline)) static void score_tile_visible(struct stream *s, int64_t t, int64_t j0, int64_t panel, float *p)
+{
+  score_tile(s, t, j0, panel, p, false);
+}
+
+__attribute__((noinline)) static void score_tile_partial(struct stream *s, int64_t t, int64_t j0, int64_t panel, float *p)
+{
+  score_tile(s, t, j0, panel, p, true);
+}
+
 enum visibility { HIDDEN, PARTIAL, VISIBLE };
 
 /* What the rows of tile t see of keys [j, j + NR). */
@@ -199,10 +211,10 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
         if (visibility == HIDDEN) continue;
         live[g] |= 1u << panel;
         if (visibility == VISIBLE) {
-          score_tile(s, first + g, j0, panel, s->p + g * MR * P_STRIDE, false);
+          score_tile_visible(s, first + g, j0, panel, s->p + g * MR * P_STRIDE);
         } else {
           hides[g] = true;
-          score_tile(s, first + g, j0, panel, s->p + g * MR * P_STRIDE, true);
+          score_tile_partial(s, first + g, j0, panel, s->p + g * MR * P_STRIDE);
         }
       }
     for (int64_t left = 0; left < s->values; left += NR) {
