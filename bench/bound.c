@@ -1,0 +1,15 @@
+#include "bound.h"
+
+static const double f32_bound = 2e-6;
+
+double bench_error_bound(attn_dtype dtype)
+{
+  switch (dtype) {
+  case ATTN_F32: return f32_bound;
+  case ATTN_F16: return f32_bound + 0x1p-11;
+  case ATTN_BF16: return f32_bound + 0x1p-8;
+  }
+  return 0;
+}
+
+double bench_lse_bound(void) { return f32_bound; }

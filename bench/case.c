@@ -1,0 +1,170 @@
+#include "case.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const mask_names[BENCH_MASK_COUNT] = {"none", "causal", "bool", "additive"};
+
+static const struct {
+  attn_dtype dtype;
+  const char *name;
+} dtypes[] = {{ATTN_F32, "f32"}, {ATTN_F16, "f16"}, {ATTN_BF16, "bf16"}};
+enum { DTYPES = sizeof dtypes / sizeof *dtypes };
+
+/* The sizes in the order of the name. One table for reading and for printing, so the two cannot disagree. */
+static const struct {
+  const char *name;
+  size_t offset;
+} sizes[] = {{"B", offsetof(struct bench_shape, B)},     {"Hq", offsetof(struct bench_shape, Hq)},
+             {"Hkv", offsetof(struct bench_shape, Hkv)}, {"Sq", offsetof(struct bench_shape, Sq)},
+             {"Skv", offsetof(struct bench_shape, Skv)}, {"Dqk", offsetof(struct bench_shape, Dqk)},
+             {"Dv", offsetof(struct bench_shape, Dv)}};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+static const long long size_limit = 1ll << 31, thread_limit = 4096;
+
+static int64_t *size_of_field(struct bench_shape *shape, int i) { return (int64_t *)((char *)shape + sizes[i].offset); }
+
+static bool fail(char *error, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(char *error, size_t bytes, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  vsnprintf(error, bytes, format, args);
+  va_end(args);
+  return false;
+}
+
+/* "key:number" with a plain decimal number in 1..limit. */
+static bool parse_field(int64_t *value, const char *field, const char *key, long long limit, char *error, size_t bytes)
+{
+  const size_t length = strlen(key);
+  if (strncmp(field, key, length) || field[length] != ':')
+    return fail(error, bytes, "'%s' stands where %s:<number> belongs", field, key);
+  const char *digits = field + length + 1;
+  if (!*digits || strspn(digits, "0123456789") != strlen(digits) || (digits[0] == '0' && digits[1]))
+    return fail(error, bytes, "%s: '%s' is not a plain decimal number", key, digits);
+  errno = 0;
+  const long long number = strtoll(digits, NULL, 10);
+  if (errno || number < 1 || number > limit) return fail(error, bytes, "%s: %s is not within 1..%lld", key, digits, limit);
+  *value = number;
+  return true;
+}
+
+static bool parse_word(int *index, const char *field, const char *what, const char *const *names, int n, char *error,
+                       size_t bytes)
+{
+  char list[128] = "";
+  for (int i = 0; i < n; i++) {
+    if (!strcmp(field, names[i])) {
+      *index = i;
+      return true;
+    }
+    const size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", names[i]);
+  }
+  return fail(error, bytes, "%s '%s' is not one of: %s", what, field, list);
+}
+
+static bool is_kernel_name(const char *text)
+{
+  return *text && strlen(text) < BENCH_KERNEL_NAME_BYTES &&
+         strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
+}
+
+bool bench_case_parse(struct bench_case *out, const char *text, char *error, size_t error_bytes)
+{
+  enum { FIELDS = 3 + SIZES + 2 };
+  static const char grammar[] = "attn/<kernel>/<dtype>/B:n/Hq:n/Hkv:n/Sq:n/Skv:n/Dqk:n/Dv:n/<mask>/T:n";
+  char copy[BENCH_CASE_NAME_BYTES], *field[FIELDS + 1], *next = copy;
+  struct bench_case c = {0};
+  int64_t threads;
+  int n = 0, index;
+  if (strlen(text) >= sizeof copy) return fail(error, error_bytes, "longer than %zu characters", sizeof copy - 1);
+  strcpy(copy, text);
+  while (next && n <= FIELDS) {
+    field[n++] = next;
+    next = strchr(next, '/');
+    if (next) *next++ = 0;
+  }
+  if (next || (n == FIELDS + 1 && strcmp(field[FIELDS], "real_time")))
+    return fail(error, error_bytes, "'%s' follows T:<threads>, where only real_time may", field[FIELDS]);
+  if (n < FIELDS) return fail(error, error_bytes, "has %d of the %d fields of %s", n, FIELDS, grammar);
+  if (strcmp(field[0], "attn")) return fail(error, error_bytes, "begins with '%s' instead of 'attn'", field[0]);
+  if (!is_kernel_name(field[1]))
+    return fail(error, error_bytes, "kernel '%s' is not a name of lower-case letters, digits and _", field[1]);
+  strcpy(c.kernel, field[1]);
+  const char *dtype_names[DTYPES];
+  for (int i = 0; i < DTYPES; i++) dtype_names[i] = dtypes[i].name;
+  if (!parse_word(&index, field[2], "dtype", dtype_names, DTYPES, error, error_bytes)) return false;
+  c.shape.dtype = dtypes[index].dtype;
+  for (int i = 0; i < SIZES; i++)
+    if (!parse_field(size_of_field(&c.shape, i), field[3 + i], sizes[i].name, size_limit, error, error_bytes)) return false;
+  if (c.shape.Hq % c.shape.Hkv)
+    return fail(error, error_bytes, "Hq: %lld is not a multiple of Hkv: %lld", (long long)c.shape.Hq,
+                (long long)c.shape.Hkv);
+  if (!parse_word(&index, field[3 + SIZES], "mask", mask_names, BENCH_MASK_COUNT, error, error_bytes)) return false;
+  c.shape.mask = (enum bench_mask)index;
+  if (!parse_field(&threads, field[4 + SIZES], "T", thread_limit, error, error_bytes)) return false;
+  c.threads = (int)threads;
+  *out = c;
+  return true;
+}
+
+char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYTES])
+{
+  const struct bench_shape *s = &c->shape;
+  int used = snprintf(name, BENCH_CASE_NAME_BYTES, "attn/%s/%s", c->kernel, bench_dtype_name(s->dtype));
+  for (int i = 0; i < SIZES; i++) {
+    struct bench_shape copy = *s;
+    used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", sizes[i].name,
+                     (long long)*size_of_field(&copy, i));
+  }
+  snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s/T:%d", mask_names[s->mask], c->threads);
+  return name;
+}
+
+char *bench_shape_describe(const struct bench_shape *s, char *text, size_t bytes)
+{
+  char heads[48], keys[48], sizes_text[48];
+  snprintf(heads, sizeof heads, s->Hq == s->Hkv ? "H%lld" : "H%lld/%lld", (long long)s->Hq, (long long)s->Hkv);
+  snprintf(keys, sizeof keys, s->Sq == s->Skv ? "S%lld" : "S%lldx%lld", (long long)s->Sq, (long long)s->Skv);
+  snprintf(sizes_text, sizeof sizes_text, s->Dqk == s->Dv ? "D%lld" : "D%lld,%lld", (long long)s->Dqk, (long long)s->Dv);
+  snprintf(text, bytes, "B%lld %s %s %s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
+           s->mask ? mask_names[s->mask] : "");
+  return text;
+}
+
+bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b)
+{
+  return a->dtype == b->dtype && a->B == b->B && a->Hq == b->Hq && a->Hkv == b->Hkv && a->Sq == b->Sq && a->Skv == b->Skv &&
+         a->Dqk == b->Dqk && a->Dv == b->Dv && a->mask == b->mask;
+}
+
+bool bench_case_equal(const struct bench_case *a, const struct bench_case *b)
+{
+  return !strcmp(a->kernel, b->kernel) && a->threads == b->threads && bench_shape_equal(&a->shape, &b->shape);
+}
+
+attn_desc bench_shape_desc(const struct bench_shape *s)
+{
+  attn_desc desc = {
+      .dtype = s->dtype, .B = s->B, .Hq = s->Hq, .Hkv = s->Hkv, .Sq = s->Sq, .Skv = s->Skv, .Dqk = s->Dqk, .Dv = s->Dv};
+  switch (s->mask) {
+  case BENCH_MASK_CAUSAL: desc.flags = ATTN_CAUSAL; break;
+  case BENCH_MASK_BOOL: desc.mask.kind = ATTN_MASK_BOOL; break;
+  case BENCH_MASK_ADDITIVE: desc.mask.kind = ATTN_MASK_ADDITIVE; break;
+  case BENCH_MASK_NONE:
+  case BENCH_MASK_COUNT: break;
+  }
+  return desc;
+}
+
+const char *bench_dtype_name(attn_dtype dtype)
+{
+  for (int i = 0; i < DTYPES; i++)
+    if (dtypes[i].dtype == dtype) return dtypes[i].name;
+  return "unknown";
+}

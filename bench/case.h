@@ -1,0 +1,48 @@
+/* The name of a case, which is its reproducer:
+ *   attn/<kernel>/<dtype>/B:1/Hq:32/Hkv:8/Sq:1/Skv:4096/Dqk:128/Dv:128/<mask>/T:16[/real_time]
+ * Parsed strictly, so that a name pasted from a report either runs exactly that case or says which field is wrong. */
+#ifndef BENCH_CASE_H
+#define BENCH_CASE_H
+
+#include "attn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum bench_mask { BENCH_MASK_NONE, BENCH_MASK_CAUSAL, BENCH_MASK_BOOL, BENCH_MASK_ADDITIVE, BENCH_MASK_COUNT };
+
+/* What is computed: all that decides the content of the buffers. */
+struct bench_shape {
+  attn_dtype dtype;
+  int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv;
+  enum bench_mask mask;
+};
+
+/* What is timed: a shape by a kernel on a number of threads. */
+enum { BENCH_KERNEL_NAME_BYTES = 64, BENCH_CASE_NAME_BYTES = 320 };
+struct bench_case {
+  char kernel[BENCH_KERNEL_NAME_BYTES];
+  struct bench_shape shape;
+  int threads;
+};
+
+/* True if text is the name of a case; otherwise error says which field is wrong, its value and what it should be. The
+ * kernel need not exist: that depends on the machine, the grammar does not. */
+bool bench_case_parse(struct bench_case *out, const char *text, char *error, size_t error_bytes);
+
+/* Writes the canonical name. Returns name. */
+char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYTES]);
+
+/* "B1 H32/8 S2048 D128 causal": the shape for a person. Returns text. */
+char *bench_shape_describe(const struct bench_shape *shape, char *text, size_t bytes);
+
+bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b);
+bool bench_case_equal(const struct bench_case *a, const struct bench_case *b);
+
+/* The description of the shape's tensors, contiguous BHSD. */
+attn_desc bench_shape_desc(const struct bench_shape *shape);
+
+const char *bench_dtype_name(attn_dtype dtype);
+
+#endif

@@ -1,0 +1,82 @@
+#include "presets.h"
+
+#include <string.h>
+
+/* Sizes from the models' published configurations. */
+#define BERT_BASE                                                                                                          \
+  {                                                                                                                        \
+    ATTN_F32, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_NONE                                                                 \
+  }
+#define VIT_L_16                                                                                                           \
+  {                                                                                                                        \
+    ATTN_F32, 1, 16, 16, 577, 577, 64, 64, BENCH_MASK_NONE                                                                 \
+  } /* 24 x 24 patches + 1 */
+#define WHISPER_CROSS                                                                                                      \
+  {                                                                                                                        \
+    ATTN_F32, 1, 20, 20, 448, 1500, 64, 64, BENCH_MASK_NONE                                                                \
+  } /* 30 s of audio, full context */
+#define LLAMA_8B_PREFILL                                                                                                   \
+  {                                                                                                                        \
+    ATTN_F32, 1, 32, 8, 2048, 2048, 128, 128, BENCH_MASK_CAUSAL                                                            \
+  }
+#define LONG_16K                                                                                                           \
+  {                                                                                                                        \
+    ATTN_F32, 1, 1, 1, 16384, 16384, 128, 128, BENCH_MASK_NONE                                                             \
+  }
+
+static const struct bench_preset_shape quick[] = {
+    {"bert-base", BERT_BASE, BENCH_ALL_KERNELS, false},
+    {"vit-l-16", VIT_L_16, BENCH_HAND_WRITTEN, false},
+    {"whisper-large cross", WHISPER_CROSS, BENCH_HAND_WRITTEN, false},
+    {"llama-3.1-8b prefill", LLAMA_8B_PREFILL, BENCH_HAND_WRITTEN, false},
+    {"long 16k", LONG_16K, BENCH_HAND_WRITTEN, true},
+};
+
+static const struct bench_preset_shape models[] = {
+    {"bert-base", BERT_BASE, BENCH_ALL_KERNELS, false},
+    {"vit-l-16", VIT_L_16, BENCH_ALL_KERNELS, false},
+    {"whisper-large cross", WHISPER_CROSS, BENCH_ALL_KERNELS, false},
+    {"llama-3.1-8b prefill", LLAMA_8B_PREFILL, BENCH_ALL_KERNELS, false},
+    {"long 16k", LONG_16K, BENCH_ALL_KERNELS, false},
+};
+
+static const struct bench_preset_shape full[] = {
+    {"bert-base", BERT_BASE, BENCH_ALL_KERNELS, false},
+    {"vit-l-16", VIT_L_16, BENCH_ALL_KERNELS, false},
+    {"whisper-large cross", WHISPER_CROSS, BENCH_ALL_KERNELS, false},
+    {"llama-3.1-8b prefill", LLAMA_8B_PREFILL, BENCH_ALL_KERNELS, false},
+    {"long 16k", LONG_16K, BENCH_ALL_KERNELS, false},
+    {"small call", {ATTN_F32, 1, 1, 1, 16, 16, 64, 64, BENCH_MASK_NONE}, BENCH_ALL_KERNELS, false},
+    {"2k, D 64", {ATTN_F32, 1, 8, 8, 2048, 2048, 64, 64, BENCH_MASK_NONE}, BENCH_ALL_KERNELS, false},
+    {"2k, D 128", {ATTN_F32, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_ALL_KERNELS, false},
+    {"4k, D 64, causal", {ATTN_F32, 1, 8, 8, 4096, 4096, 64, 64, BENCH_MASK_CAUSAL}, BENCH_HAND_WRITTEN, false},
+    {"4k, D 128, causal", {ATTN_F32, 1, 8, 8, 4096, 4096, 128, 128, BENCH_MASK_CAUSAL}, BENCH_HAND_WRITTEN, false},
+    {"odd head sizes", {ATTN_F32, 1, 8, 8, 1000, 1000, 80, 72, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"padding mask", {ATTN_F32, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_BOOL}, BENCH_HAND_WRITTEN, false},
+    {"2k, D 128, f16", {ATTN_F16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"2k, D 128, bf16", {ATTN_BF16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"additive bias", {ATTN_F32, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_ADDITIVE}, BENCH_HAND_WRITTEN, false},
+};
+
+#define SHAPES(list) list, (int)(sizeof list / sizeof *list)
+const struct bench_preset bench_presets[] = {
+    {"quick", "the model shapes with the hand-written kernels, about 90 s on two cores", SHAPES(quick), 5, 0.05},
+    {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
+    {"full", "model shapes, long and odd ones, masks; every kernel where it can finish", SHAPES(full), 7, 0.2},
+};
+const int bench_preset_count = sizeof bench_presets / sizeof *bench_presets;
+
+const struct bench_preset *bench_preset_find(const char *name)
+{
+  for (int i = 0; i < bench_preset_count; i++)
+    if (!strcmp(bench_presets[i].name, name)) return &bench_presets[i];
+  return NULL;
+}
+
+const char *bench_preset_label(const struct bench_shape *shape)
+{
+  for (int p = 0; p < bench_preset_count; p++)
+    for (int i = 0; i < bench_presets[p].count; i++)
+      if (bench_shape_equal(&bench_presets[p].shapes[i].shape, shape)) return bench_presets[p].shapes[i].label;
+  return NULL;
+}

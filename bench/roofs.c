@@ -1,0 +1,238 @@
+#include "roofs.h"
+
+#include "clock.h"
+#include "memory.h"
+#include "roof_loops.h"
+#include "team.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct roof_loops *const all_loops[] = {
+    &roof_loops_scalar,
+#if defined(__x86_64__)
+    &roof_loops_avx2,
+    &roof_loops_avx512,
+#elif defined(__aarch64__)
+    &roof_loops_neon,
+#endif
+};
+enum { LOOPS = sizeof all_loops / sizeof *all_loops, MAX_ROOFS = 256, MAX_TEAMS = 64 };
+
+static const double sample_s = 3e-3;
+static const size_t chunk_bytes = (size_t)32 << 20, least_buffer_bytes = (size_t)256 << 20;
+
+/* What a team of this size settled on. */
+struct team_state {
+  int threads, variant; /* -1: not chosen yet */
+  size_t position;      /* the next sample goes on where the last one ended: those bytes left the caches long ago */
+};
+
+struct bench_roofs {
+  char *buffer;
+  size_t buffer_bytes;
+  struct bench_roof roof[MAX_ROOFS];
+  struct team_state team[MAX_TEAMS];
+  long rounds[ATTN_ISA_COUNT]; /* that last sample_s on one core */
+  int roofs, teams;
+};
+
+struct sample {
+  const struct roof_loops *loops;
+  long rounds; /* > 0: multiply-adds; otherwise read */
+  int variant;
+  const char *start;
+  size_t part_bytes, position, bytes;
+  double *began, *ended; /* [threads] */
+};
+
+static volatile uint64_t result_sink;
+
+static void run_sample(void *context, int thread, int threads)
+{
+  const struct sample *s = context;
+  (void)threads;
+  s->began[thread] = bench_clock();
+  if (s->rounds > 0)
+    result_sink = (uint64_t)s->loops->fma(s->rounds);
+  else
+    result_sink = s->loops->read(s->start + (size_t)thread * s->part_bytes + s->position, s->bytes, s->variant);
+  s->ended[thread] = bench_clock();
+}
+
+/* Seconds from the first start to the last end; 0 if the threads could not be had. */
+static double team_seconds(struct sample *s, int threads)
+{
+  double *times = calloc(2 * (size_t)threads, sizeof *times), seconds = 0;
+  if (!times) return 0;
+  s->began = times;
+  s->ended = times + threads;
+  if (bench_team_run(threads, run_sample, s)) {
+    double first = s->began[0], last = s->ended[0];
+    for (int i = 1; i < threads; i++) {
+      if (s->began[i] < first) first = s->began[i];
+      if (s->ended[i] > last) last = s->ended[i];
+    }
+    seconds = last - first;
+  }
+  free(times);
+  return seconds;
+}
+
+static const struct roof_loops *loops_of(enum attn_isa isa)
+{
+  for (int i = 0; i < LOOPS; i++)
+    if (all_loops[i]->isa == isa && !(all_loops[i]->needs & ~attn_cpu_features())) return all_loops[i];
+  return NULL;
+}
+
+static const struct roof_loops *widest_loops(void)
+{
+  const struct roof_loops *widest = all_loops[0];
+  for (int i = 0; i < LOOPS; i++)
+    if (loops_of(all_loops[i]->isa)) widest = all_loops[i];
+  return widest;
+}
+
+static void record(struct bench_roofs *r, bool read, enum attn_isa isa, int threads, double value)
+{
+  if (value <= 0) return;
+  struct bench_roof *roof = (struct bench_roof *)bench_roofs_find(r, read, isa, threads);
+  if (!roof) {
+    if (r->roofs == MAX_ROOFS) return;
+    roof = &r->roof[r->roofs++];
+    *roof = (struct bench_roof){.read = read, .isa = isa, .threads = threads, .best = value, .worst = value};
+  }
+  roof->samples++;
+  if (value > roof->best) roof->best = value;
+  if (value < roof->worst) roof->worst = value;
+}
+
+static int team_threads(int threads)
+{
+  const int cores = attn_topology_get()->cores;
+  return threads < 1 ? 1 : threads > cores ? cores : threads; /* more threads than cores do not raise a roof */
+}
+
+double bench_roofs_fma(struct bench_roofs *r, enum attn_isa isa, int threads)
+{
+  const struct roof_loops *loops = loops_of(isa);
+  if (!loops) return 0;
+  threads = team_threads(threads);
+  if (!r->rounds[isa]) {
+    struct sample probe = {.loops = loops, .rounds = 1};
+    double seconds = 0;
+    while (seconds < sample_s / 4) {
+      probe.rounds *= 2;
+      seconds = team_seconds(&probe, 1);
+      if (seconds == 0) return 0;
+    }
+    r->rounds[isa] = (long)((double)probe.rounds * sample_s / seconds) + 1;
+  }
+  struct sample sample = {.loops = loops, .rounds = r->rounds[isa]};
+  const double seconds = team_seconds(&sample, threads);
+  const double flops = loops->flops_per_round * (double)sample.rounds * threads;
+  const double value = seconds > 0 ? flops / seconds : 0;
+  record(r, false, isa, threads, value);
+  return value;
+}
+
+static double read_once(struct bench_roofs *r, struct team_state *team, int variant)
+{
+  const size_t part = r->buffer_bytes / (size_t)team->threads / ROOF_READ_GRAIN_BYTES * ROOF_READ_GRAIN_BYTES;
+  const size_t bytes = part < chunk_bytes ? part : chunk_bytes;
+  if (team->position + bytes > part) team->position = 0;
+  struct sample sample = {.loops = widest_loops(),
+                          .variant = variant,
+                          .start = r->buffer,
+                          .part_bytes = part,
+                          .position = team->position,
+                          .bytes = bytes};
+  const double seconds = team_seconds(&sample, team->threads);
+  team->position += bytes;
+  return seconds > 0 ? (double)bytes * team->threads / seconds : 0;
+}
+
+double bench_roofs_read(struct bench_roofs *r, int threads)
+{
+  struct team_state *team = NULL;
+  threads = team_threads(threads);
+  for (int i = 0; i < r->teams; i++)
+    if (r->team[i].threads == threads) team = &r->team[i];
+  if (!team) {
+    if (r->teams == MAX_TEAMS) return 0;
+    team = &r->team[r->teams++];
+    *team = (struct team_state){.threads = threads, .variant = -1};
+    double best = 0;
+    for (int round = 0; round < 3; round++)
+      for (int v = 0; v < ROOF_READ_VARIANTS; v++) {
+        const double value = read_once(r, team, v);
+        record(r, true, ATTN_ISA_SCALAR, threads, value);
+        if (value > best) {
+          best = value;
+          team->variant = v;
+        }
+      }
+    return best;
+  }
+  const double value = read_once(r, team, team->variant < 0 ? 0 : team->variant);
+  record(r, true, ATTN_ISA_SCALAR, threads, value);
+  return value;
+}
+
+/* Touched by the threads that will read it, so that on NUMA machines each reads its own node. */
+static void touch(void *context, int thread, int threads)
+{
+  struct bench_roofs *r = context;
+  const size_t part = r->buffer_bytes / (size_t)threads;
+  for (size_t at = 0; at < part; at += 4096) r->buffer[(size_t)thread * part + at] = 1;
+}
+
+static size_t buffer_size(void)
+{
+  const struct attn_topology *t = attn_topology_get();
+  const size_t caches = t->l3_cores > 0 ? (size_t)((t->cores + t->l3_cores - 1) / t->l3_cores) : 1;
+  size_t bytes = 4 * caches * t->l3_bytes;
+  const size_t most = bench_memory_available() / 4, wanted = (size_t)t->cores * chunk_bytes * 2;
+  if (bytes < least_buffer_bytes) bytes = least_buffer_bytes;
+  if (bytes < wanted) bytes = wanted;
+  return (bytes < most ? bytes : most) / ROOF_READ_GRAIN_BYTES * ROOF_READ_GRAIN_BYTES;
+}
+
+struct bench_roofs *bench_roofs_create(int threads)
+{
+  struct bench_roofs *r = calloc(1, sizeof *r);
+  if (r) {
+    r->buffer_bytes = buffer_size();
+    r->buffer = bench_memory_map(r->buffer_bytes, 1);
+  }
+  if (!r || !r->buffer || !bench_team_run(team_threads(threads), touch, r)) {
+    fprintf(stderr, "attnbench: no memory or threads for the bandwidth buffer of %zu MiB\n", r ? r->buffer_bytes >> 20 : 0);
+    bench_roofs_destroy(r);
+    return NULL;
+  }
+  const int counts[2] = {1, team_threads(threads)};
+  for (int c = 0; c < (counts[1] > 1 ? 2 : 1); c++) {
+    for (int i = 0; i < LOOPS; i++)
+      for (int n = 0; n < 5; n++) bench_roofs_fma(r, all_loops[i]->isa, counts[c]);
+    bench_roofs_read(r, counts[c]);
+  }
+  return r;
+}
+
+void bench_roofs_destroy(struct bench_roofs *r)
+{
+  if (!r) return;
+  bench_memory_free(r->buffer, r->buffer_bytes);
+  free(r);
+}
+
+int bench_roofs_count(const struct bench_roofs *r) { return r->roofs; }
+const struct bench_roof *bench_roofs_get(const struct bench_roofs *r, int index) { return &r->roof[index]; }
+
+const struct bench_roof *bench_roofs_find(const struct bench_roofs *r, bool read, enum attn_isa isa, int threads)
+{
+  for (int i = 0; i < r->roofs; i++)
+    if (r->roof[i].read == read && r->roof[i].threads == threads && (read || r->roof[i].isa == isa)) return &r->roof[i];
+  return NULL;
+}

@@ -1,0 +1,36 @@
+/* What this machine can do at most, measured in the same run as the cases: multiply-adds a second of each ISA, and bytes
+ * a second read from beyond the last-level cache.
+ *
+ * Machines drift by 10 % and more within a run, so a fraction needs a roof of the same moment. The runner takes a short
+ * sample before every repetition and after the last one; a case's roof is the largest of the samples beside it. The
+ * largest, because whatever disturbs a sample lowers it, and a roof that is too low would flatter the kernel: the fractions
+ * err on the low side. Samples use as many threads as the case, on the same cores. */
+#ifndef BENCH_ROOFS_H
+#define BENCH_ROOFS_H
+
+#include "../dispatch/internal.h"
+
+struct bench_roofs;
+
+/* Measures every ISA and the bandwidth on one core and on threads cores. NULL and a message on stderr: no memory. */
+struct bench_roofs *bench_roofs_create(int threads);
+void bench_roofs_destroy(struct bench_roofs *roofs);
+
+/* One sample, a few milliseconds. Flops a second of all threads together; 0 if this CPU cannot run the ISA. */
+double bench_roofs_fma(struct bench_roofs *roofs, enum attn_isa isa, int threads);
+
+/* One sample. Bytes a second of all threads together. */
+double bench_roofs_read(struct bench_roofs *roofs, int threads);
+
+/* Every roof that was sampled in this run. */
+struct bench_roof {
+  bool read;         /* bandwidth; otherwise multiply-adds of isa */
+  enum attn_isa isa; /* of the FMA roof */
+  int threads, samples;
+  double best, worst; /* per second */
+};
+int bench_roofs_count(const struct bench_roofs *roofs);
+const struct bench_roof *bench_roofs_get(const struct bench_roofs *roofs, int index);
+const struct bench_roof *bench_roofs_find(const struct bench_roofs *roofs, bool read, enum attn_isa isa, int threads);
+
+#endif

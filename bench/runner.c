@@ -1,0 +1,192 @@
+#include "runner.h"
+
+#include "clock.h"
+#include "expect.h"
+#include "memory.h"
+#include "presets.h"
+#include "reference.h"
+#include "timing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double oracle_multiply_adds = 4.5e8; /* about a quarter of a second on one core */
+
+struct bench_runner {
+  struct bench_settings settings;
+  struct bench_roofs *roofs;
+  bool have_shape;
+  struct bench_shape shape;
+  struct bench_tensors tensors;
+  struct bench_expectation expected;
+  struct bench_reference_cache references;
+};
+
+struct bench_runner *bench_runner_create(const struct bench_settings *settings)
+{
+  struct bench_runner *runner = calloc(1, sizeof *runner);
+  if (!runner) {
+    fprintf(stderr, "attnbench: no memory\n");
+    return NULL;
+  }
+  runner->settings = *settings;
+  runner->roofs = bench_roofs_create(settings->threads);
+  if (runner->roofs) return runner;
+  free(runner);
+  return NULL;
+}
+
+static void drop_shape(struct bench_runner *runner)
+{
+  if (!runner->have_shape) return;
+  bench_expect_destroy(&runner->expected);
+  bench_tensors_destroy(&runner->tensors);
+  runner->references = (struct bench_reference_cache){0};
+  runner->have_shape = false;
+}
+
+void bench_runner_destroy(struct bench_runner *runner)
+{
+  if (!runner) return;
+  drop_shape(runner);
+  bench_roofs_destroy(runner->roofs);
+  free(runner);
+}
+
+struct bench_roofs *bench_runner_roofs(struct bench_runner *runner) { return runner->roofs; }
+
+static bool take_shape(struct bench_runner *runner, const struct bench_shape *shape, struct bench_row *row)
+{
+  if (runner->have_shape && bench_shape_equal(shape, &runner->shape)) return true;
+  drop_shape(runner);
+  const size_t needed = bench_tensors_bytes(shape), available = bench_memory_available();
+  if (needed == SIZE_MAX || needed > available / 10 * 9) {
+    snprintf(row->note, sizeof row->note, "its tensors take %.1f GiB, %.1f GiB are available", (double)needed / 0x1p30,
+             (double)available / 0x1p30);
+    return false;
+  }
+  const struct bench_settings *s = &runner->settings;
+  if (!bench_tensors_create(&runner->tensors, shape, s->seed, s->threads, row->note, sizeof row->note)) return false;
+  if (!bench_expect_create(&runner->expected, &runner->tensors, oracle_multiply_adds, s->seed, s->threads)) {
+    snprintf(row->note, sizeof row->note, "no memory for the oracle's rows");
+    bench_tensors_destroy(&runner->tensors);
+    return false;
+  }
+  runner->shape = *shape;
+  runner->have_shape = true;
+  return true;
+}
+
+static bool summarise(struct bench_row *row)
+{
+  const int n = row->repetitions;
+  double *times = malloc((size_t)n * sizeof *times), sum = 0, squares = 0;
+  if (!times) return false;
+  for (int i = 0; i < n; i++) sum += times[i] = row->repetition[i].real_s;
+  for (int i = 0; i < n; i++) squares += (times[i] - sum / n) * (times[i] - sum / n);
+  row->cv = n > 1 ? sqrt(squares / (n - 1)) / (sum / n) : 0;
+  row->median_s = bench_median(times, n);
+  free(times);
+  return true;
+}
+
+/* A plan that exists has reserved its workspace, but the pages are only taken when it runs. */
+static bool fits_memory(const attn_plan *plan, struct bench_row *row)
+{
+  const size_t needed = attn_plan_workspace_bytes(plan), available = bench_memory_available();
+  if (needed <= available / 10 * 9) return true;
+  snprintf(row->note, sizeof row->note, "its workspace takes %.1f GiB, %.1f GiB are available", (double)needed / 0x1p30,
+           (double)available / 0x1p30);
+  return false;
+}
+
+static double total_bytes(const struct attn_extents *e)
+{
+  return (double)e->q + (double)e->k + (double)e->v + (double)e->mask + (double)e->o;
+}
+
+static void check_and_time(struct bench_runner *runner, attn_plan *plan, struct bench_row *row)
+{
+  const struct bench_settings *s = &runner->settings;
+  bench_tensors_poison(&runner->tensors);
+  const double start = bench_clock();
+  if (attn_run(plan, &runner->tensors.args)) {
+    snprintf(row->note, sizeof row->note, "%s", attn_error_message());
+    return;
+  }
+  const double once_s = bench_clock() - start;
+  const struct bench_verdict verdict = bench_expect_check(&runner->expected, &runner->tensors);
+  row->max_error = verdict.error;
+  if (!verdict.right) {
+    row->state = BENCH_WRONG;
+    memcpy(row->note, verdict.why, sizeof verdict.why);
+    return;
+  }
+  row->state = BENCH_INTERRUPTED;
+  struct bench_timing timing = {.plan = plan,
+                                .args = &runner->tensors.args,
+                                .roofs = runner->roofs,
+                                .isa = row->isa,
+                                .threads = row->threads,
+                                .expected_s = once_s,
+                                .min_time_s = s->min_time_s,
+                                .repetitions = s->repetitions,
+                                .stop = s->stop};
+  row->repetition = calloc((size_t)s->repetitions, sizeof *row->repetition);
+  row->repetitions = s->repetitions;
+  if (!row->repetition || !bench_time(row->name, &timing, row->repetition) || !summarise(row)) return;
+  row->fma_roof = timing.fma_roof > 0 ? timing.fma_roof : NAN;
+  row->read_roof = timing.read_roof > 0 ? timing.read_roof : NAN;
+  const struct bench_reference *scalar =
+      bench_reference_get(&runner->references, &runner->tensors, BENCH_REFERENCE_SCALAR, row->threads, s, runner->roofs);
+  const struct bench_reference *autovec =
+      bench_reference_get(&runner->references, &runner->tensors, BENCH_REFERENCE_AUTOVEC, row->threads, s, runner->roofs);
+  row->scalar_flops = scalar->flops;
+  row->scalar_sliced = scalar->sliced;
+  row->autovec_flops = autovec->flops;
+  row->autovec_sliced = autovec->sliced;
+  if (!s->stop || !*s->stop) row->state = BENCH_TIMED;
+}
+
+void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row)
+{
+  *row = (struct bench_row){.c = *c,
+                            .state = BENCH_LEFT_OUT,
+                            .threads = c->threads,
+                            .median_s = NAN,
+                            .fma_roof = NAN,
+                            .read_roof = NAN,
+                            .scalar_flops = NAN,
+                            .autovec_flops = NAN,
+                            .max_error = NAN};
+  bench_case_print(c, row->name);
+  const char *label = bench_preset_label(&c->shape);
+  if (label)
+    snprintf(row->label, sizeof row->label, "%s", label);
+  else
+    bench_shape_describe(&c->shape, row->label, sizeof row->label);
+  if (!take_shape(runner, &c->shape, row)) return;
+
+  const attn_options options = {.kernel = c->kernel, .threads = c->threads};
+  attn_plan *plan;
+  if (attn_plan_create(&plan, &runner->tensors.desc, &options)) {
+    snprintf(row->note, sizeof row->note, "%s", attn_error_message());
+    return;
+  }
+  row->isa = attn_kernel_find(attn_plan_kernel(plan))->isa;
+  row->threads = attn_plan_threads(plan);
+  row->flops = attn_problem_flops(&runner->tensors.problem);
+  row->bytes = total_bytes(&runner->tensors.extents);
+  row->checked_rows = runner->expected.rows;
+  row->rows = c->shape.B * c->shape.Hq * c->shape.Sq;
+  if (fits_memory(plan, row)) check_and_time(runner, plan, row);
+  attn_plan_destroy(plan);
+}
+
+void bench_row_free(struct bench_row *row)
+{
+  free(row->repetition);
+  row->repetition = NULL;
+}

@@ -1,0 +1,79 @@
+/* Runs cases: allocate, check against the oracle on the very buffers, then time. A wrong result is never timed.
+ *
+ * Method (version BENCH_METHOD_VERSION, docs/methodology.md): real time of whole attn_run() calls on a plan made once;
+ * repetitions of at least min_time_s each, their median is the result; roofs as in roofs.h; the scalar reference and
+ * what the compiler vectorised are timed once per shape and thread count, on the same buffers, for large shapes on a
+ * slice of the problem, and compared by GFLOP/s. */
+#ifndef BENCH_RUNNER_H
+#define BENCH_RUNNER_H
+
+#include "case.h"
+#include "gbench_shim.h"
+#include "roofs.h"
+
+#define BENCH_METHOD_VERSION "1"
+
+struct bench_settings {
+  int repetitions;
+  double min_time_s;
+  uint64_t seed;
+  int threads;              /* of roofs, oracle and first touch */
+  const volatile int *stop; /* non-zero: end as soon as the running call is done; NULL: never */
+};
+
+enum bench_state {
+  BENCH_TIMED,
+  BENCH_WRONG,      /* differs from the oracle; not timed */
+  BENCH_LEFT_OUT,   /* cannot run here: note says why */
+  BENCH_INTERRUPTED /* not finished */
+};
+
+struct bench_row {
+  struct bench_case c;
+  char name[BENCH_CASE_NAME_BYTES], label[64], note[256];
+  enum bench_state state;
+  enum attn_isa isa;
+  int threads; /* that the plan really uses */
+  int repetitions;
+  struct gbench_repetition *repetition; /* [repetitions] if timed */
+  double flops, bytes;                  /* of one call: useful multiply-adds counted as two; Q, K, V, mask and O once */
+  double median_s, cv;                  /* of the repetitions; coefficient of variation */
+  double fma_roof, read_roof;           /* beside this case, per second; NaN: none */
+  double scalar_flops, autovec_flops;   /* per second, of the same shape and threads; NaN: none */
+  bool scalar_sliced, autovec_sliced;
+  double max_error;
+  int64_t checked_rows, rows;
+};
+
+/* Derived figures of a repetition or of the median. NaN where the roof or the reference is missing. */
+static inline double bench_row_rate(const struct bench_row *r, double seconds) { return r->flops / seconds; }
+static inline double bench_row_roof_fraction(const struct bench_row *r, double seconds)
+{
+  return r->flops / seconds / r->fma_roof;
+}
+static inline double bench_row_bandwidth(const struct bench_row *r, double seconds) { return r->bytes / seconds; }
+static inline double bench_row_bandwidth_fraction(const struct bench_row *r, double seconds)
+{
+  return r->bytes / seconds / r->read_roof;
+}
+static inline double bench_row_x_scalar(const struct bench_row *r, double seconds)
+{
+  return r->flops / seconds / r->scalar_flops;
+}
+static inline double bench_row_x_autovec(const struct bench_row *r, double seconds)
+{
+  return r->flops / seconds / r->autovec_flops;
+}
+
+struct bench_runner;
+
+/* Measures the roofs. NULL, after a message on stderr: no memory. */
+struct bench_runner *bench_runner_create(const struct bench_settings *settings);
+void bench_runner_destroy(struct bench_runner *runner);
+struct bench_roofs *bench_runner_roofs(struct bench_runner *runner);
+
+/* Buffers, oracle and references are kept until a case of another shape comes. */
+void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row);
+void bench_row_free(struct bench_row *row);
+
+#endif

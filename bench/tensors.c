@@ -1,0 +1,178 @@
+#include "tensors.h"
+
+#include "memory.h"
+#include "team.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+uint64_t bench_random(uint64_t *state)
+{
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+/* Box and Muller 1958, two numbers a step. */
+void bench_fill_normal(float *to, size_t n, uint64_t seed, uint64_t stream)
+{
+  uint64_t state = seed * 0x9e3779b97f4a7c15u ^ stream;
+  state = bench_random(&state);
+  for (size_t i = 0; i < n; i += 2) {
+    const uint64_t bits = bench_random(&state);
+    const float u = ((float)(bits >> 40) + 0.5f) * 0x1p-24f, angle = (float)(bits & 0xffffff) * 0x1p-24f * 6.2831853f;
+    const float radius = sqrtf(-2 * logf(u));
+    to[i] = radius * cosf(angle);
+    if (i + 1 < n) to[i + 1] = radius * sinf(angle);
+  }
+}
+
+enum { FILL_BLOCK = 1 << 14 };
+
+enum fill_kind { FILL_TENSOR, FILL_BOOL, FILL_F32 };
+struct fill {
+  enum fill_kind kind;
+  attn_dtype dtype;
+  void *to;
+  size_t n;
+  uint64_t seed, tensor;
+};
+
+/* Blocks have random streams of their own: the content does not depend on who fills them. */
+static void fill_part(void *context, int thread, int threads)
+{
+  const struct fill *f = context;
+  const size_t blocks = (f->n + FILL_BLOCK - 1) / FILL_BLOCK;
+  const size_t begin = blocks * (size_t)thread / (size_t)threads, end = blocks * (size_t)(thread + 1) / (size_t)threads;
+  for (size_t b = begin; b < end; b++) {
+    const size_t at = b * FILL_BLOCK, n = f->n - at < FILL_BLOCK ? f->n - at : FILL_BLOCK;
+    const uint64_t stream = f->tensor << 48 ^ b;
+    float normal[FILL_BLOCK];
+    if (f->kind == FILL_BOOL) {
+      uint64_t state = f->seed ^ stream;
+      for (size_t i = 0; i < n; i++) ((uint8_t *)f->to)[at + i] = (bench_random(&state) & 7) != 0;
+      continue;
+    }
+    bench_fill_normal(normal, n, f->seed, stream);
+    const attn_dtype dtype = f->kind == FILL_F32 ? ATTN_F32 : f->dtype;
+    for (size_t i = 0; i < n; i++) attn_element_put(dtype, f->to, (int64_t)(at + i), normal[i]);
+  }
+}
+
+static bool resolve(struct bench_tensors *t, char *error, size_t error_bytes)
+{
+  if (attn_problem_resolve(&t->problem, &t->desc)) {
+    snprintf(error, error_bytes, "%s", attn_error_message());
+    return false;
+  }
+  t->extents = attn_problem_extents(&t->problem);
+  return true;
+}
+
+static size_t sum_bytes(const struct attn_extents *e)
+{
+  const size_t bytes[] = {e->q, e->k, e->v, e->o, e->mask};
+  size_t sum = 0;
+  for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+    if (__builtin_add_overflow(sum, bytes[i], &sum)) return SIZE_MAX;
+  return sum;
+}
+
+size_t bench_tensors_bytes(const struct bench_shape *shape)
+{
+  struct bench_tensors t = {.desc = bench_shape_desc(shape)};
+  char ignored[8];
+  return resolve(&t, ignored, sizeof ignored) ? sum_bytes(&t.extents) : SIZE_MAX;
+}
+
+bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *shape, uint64_t seed, int threads, char *error,
+                          size_t error_bytes)
+{
+  *t = (struct bench_tensors){.desc = bench_shape_desc(shape), .owned = true};
+  if (!resolve(t, error, error_bytes)) return false;
+  const struct attn_extents *e = &t->extents;
+  void *q = bench_memory_map(e->q, 0), *k = bench_memory_map(e->k, 0), *v = bench_memory_map(e->v, 0);
+  void *mask = e->mask ? bench_memory_map(e->mask, 0) : NULL;
+  t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o, 0), .mask = mask};
+  if (!q || !k || !v || !t->args.o || (e->mask && !mask)) {
+    snprintf(error, error_bytes, "no memory for tensors of %zu MiB", sum_bytes(e) >> 20);
+    bench_tensors_destroy(t);
+    return false;
+  }
+  const size_t element = attn_element_bytes(shape->dtype);
+  const bool is_bool = t->problem.mask_kind == ATTN_MASK_BOOL;
+  const struct fill fills[] = {
+      {FILL_TENSOR, shape->dtype, q, e->q / element, seed, 1},
+      {FILL_TENSOR, shape->dtype, k, e->k / element, seed, 2},
+      {FILL_TENSOR, shape->dtype, v, e->v / element, seed, 3},
+      {is_bool ? FILL_BOOL : FILL_F32, shape->dtype, mask, is_bool ? e->mask : e->mask / sizeof(float), seed, 4}};
+  for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
+    if (fills[i].n && !bench_team_run(threads, fill_part, (void *)&fills[i])) {
+      snprintf(error, error_bytes, "%d threads could not be started", threads);
+      bench_tensors_destroy(t);
+      return false;
+    }
+  return true;
+}
+
+bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors *whole, double most_flops, int threads)
+{
+  enum { FEW_QUERIES = 64 };
+  const struct attn_problem *p = &whole->problem;
+  struct attn_problem cut = *p;
+  *slice = *whole;
+  slice->owned = false;
+  if (attn_problem_flops(&cut) <= most_flops) return false;
+  cut.B = 1;
+  while (attn_problem_flops(&cut) > most_flops) { /* heads first, but enough of them to occupy the threads */
+    const int64_t queries = cut.Sq;
+    if (cut.Hkv / 2 >= threads || (cut.Sq <= FEW_QUERIES && cut.Hkv > 1))
+      cut.Hkv /= 2;
+    else if (cut.Sq > 1)
+      cut.Sq = (cut.Sq + 1) / 2;
+    else
+      break;
+    cut.diagonal += queries - cut.Sq; /* the last queries stay the last */
+  }
+  slice->desc.B = 1;
+  slice->desc.Hkv = cut.Hkv;
+  slice->desc.Hq = cut.Hkv * p->G;
+  slice->desc.Sq = cut.Sq;
+  slice->desc.q = p->q;
+  slice->desc.k = p->k;
+  slice->desc.v = p->v;
+  slice->desc.o = p->o;
+  slice->desc.mask.stride = p->mask;
+  const int64_t first = p->Sq - cut.Sq;
+  const size_t element = attn_element_bytes(p->dtype), mask_element = p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float);
+  slice->args.q = (const char *)whole->args.q + (size_t)(first * p->q.s) * element;
+  slice->args.o = (char *)whole->args.o + (size_t)(first * p->o.s) * element;
+  if (p->mask_kind != ATTN_MASK_NONE)
+    slice->args.mask = (const char *)whole->args.mask + (size_t)(first * p->mask.s) * mask_element;
+  char ignored[8];
+  return resolve(slice, ignored, sizeof ignored); /* a part of what was valid is valid */
+}
+
+void bench_tensors_poison(struct bench_tensors *t)
+{
+  const struct attn_problem *p = &t->problem;
+  for (int64_t b = 0; b < p->B; b++)
+    for (int64_t h = 0; h < p->Hq; h++)
+      for (int64_t i = 0; i < p->Sq; i++)
+        for (int64_t d = 0; d < p->Dv; d++)
+          attn_element_put(p->dtype, t->args.o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d, NAN);
+}
+
+void bench_tensors_destroy(struct bench_tensors *t)
+{
+  if (t->owned) {
+    bench_memory_free((void *)t->args.q, t->extents.q);
+    bench_memory_free((void *)t->args.k, t->extents.k);
+    bench_memory_free((void *)t->args.v, t->extents.v);
+    bench_memory_free((void *)t->args.mask, t->extents.mask);
+    bench_memory_free(t->args.o, t->extents.o);
+  }
+  *t = (struct bench_tensors){0};
+}

@@ -1,0 +1,42 @@
+/* The buffers of a shape: seeded normal inputs, and an output. */
+#ifndef BENCH_TENSORS_H
+#define BENCH_TENSORS_H
+
+#include "case.h"
+
+#include "../dispatch/internal.h"
+#include "../dispatch/problem.h"
+
+struct bench_tensors {
+  attn_desc desc;
+  struct attn_problem problem; /* desc with every default filled in */
+  struct attn_extents extents;
+  attn_args args;
+  bool owned; /* false: a view of another's buffers */
+};
+
+/* Bytes that the tensors of a shape take. SIZE_MAX: more than the address space. */
+size_t bench_tensors_bytes(const struct bench_shape *shape);
+
+/* Inputs ~ N(0, 1), the same for a seed whatever the threads; boolean masks hide one key in eight; first touched by
+ * threads threads. False and a message in error: no memory, or the shape is too big. */
+bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *shape, uint64_t seed, int threads, char *error,
+                          size_t error_bytes);
+
+/* The last queries of the first heads of the first batch of *whole, on the same buffers with the same keys: as much of it
+ * as most_flops allow, at least one query of one KV head. *whole itself if it is small enough. Returns whether it was
+ * cut. */
+bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors *whole, double most_flops, int threads);
+
+/* Makes every output element NaN, so that one that was never written cannot pass. */
+void bench_tensors_poison(struct bench_tensors *t);
+
+void bench_tensors_destroy(struct bench_tensors *t);
+
+/* n numbers ~ N(0, 1); sequences of different streams are independent. */
+void bench_fill_normal(float *to, size_t n, uint64_t seed, uint64_t stream);
+
+/* The next number of a sequence: every bit random (splitmix64, Steele, Lea and Flood 2014). */
+uint64_t bench_random(uint64_t *state);
+
+#endif

@@ -1,0 +1,51 @@
+#include "timing.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static const double warm_up_below_s = 0.05;
+
+static void sample_roofs(struct bench_timing *t)
+{
+  if (t->threads > 1) /* idle threads of the OpenMP pool spin a few milliseconds before they sleep */
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+  const double read = bench_roofs_read(t->roofs, t->threads), fma = bench_roofs_fma(t->roofs, t->isa, t->threads);
+  if (read > t->read_roof) t->read_roof = read;
+  if (fma > t->fma_roof) t->fma_roof = fma;
+}
+
+static bool before(void *context)
+{
+  struct bench_timing *t = context;
+  if (t->stop && *t->stop) return false;
+  sample_roofs(t);
+  return t->expected_s > warm_up_below_s || !attn_run(t->plan, t->args);
+}
+
+static bool step(void *context)
+{
+  struct bench_timing *t = context;
+  return !attn_run(t->plan, t->args) && !(t->stop && *t->stop);
+}
+
+bool bench_time(const char *name, struct bench_timing *t, struct gbench_repetition *repetition)
+{
+  const struct gbench_job job = {
+      .context = t, .before = before, .step = step, .min_time_s = t->min_time_s, .repetitions = t->repetitions};
+  t->fma_roof = t->read_roof = 0;
+  const bool complete = gbench_time(name, &job, repetition);
+  if (complete) sample_roofs(t);
+  return complete;
+}
+
+static int by_value(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double bench_median(double *values, int n)
+{
+  qsort(values, (size_t)n, sizeof *values, by_value);
+  return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}

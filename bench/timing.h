@@ -1,0 +1,26 @@
+/* Times a plan that was checked, with samples of the roofs in between. */
+#ifndef BENCH_TIMING_H
+#define BENCH_TIMING_H
+
+#include "gbench_shim.h"
+#include "roofs.h"
+
+struct bench_timing {
+  attn_plan *plan;
+  const attn_args *args;
+  struct bench_roofs *roofs;
+  enum attn_isa isa;
+  int threads;
+  double expected_s; /* of a call: a short one is run once, untimed, after the samples took its data from the caches */
+  double min_time_s;
+  int repetitions;
+  const volatile int *stop;   /* may be NULL */
+  double fma_roof, read_roof; /* out: the largest of the samples; 0: none */
+};
+
+/* Fills repetition[timing->repetitions]. False: stopped, or the plan failed. */
+bool bench_time(const char *name, struct bench_timing *timing, struct gbench_repetition *repetition);
+
+double bench_median(double *values, int n); /* sorts values */
+
+#endif
