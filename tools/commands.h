@@ -3,3 +3,4 @@
 COMMAND(run, "Measure", "check and time kernels; ends with a table")
 COMMAND(info, "Inspect", "CPU, caches, cores, and each kernel: taken or passed over, and why")
 COMMAND(attend, "Compute", "attention over your own tensors, from NumPy files to NumPy files")
+COMMAND(conformance, "Check", "the ONNX Attention operator's test cases")
