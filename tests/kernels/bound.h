@@ -28,4 +28,7 @@
 double bound_row(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                  const double *o_row, const double *probabilities, double lse, double *bound);
 
+/* The bound of an element of O of that type: the f32 bound, then the rounding to nearest of the store. */
+double bound_stored(attn_dtype dtype, double exact, double bound);
+
 #endif

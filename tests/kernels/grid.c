@@ -30,6 +30,7 @@ static void emit(struct visitor *g, struct check_case c)
 {
   if (g->stopped) return;
   const unsigned turn = g->turn++;
+  c.desc.dtype = g->kernel->dtype;
   if (turn % 3 == 1) c.side = GUARD_BEGIN;
   if (turn % 5 == 4) c.skew = 1 + (int)(turn / 5 % 15);
   if (turn % 7 == 3) c.lse = 'p';
@@ -55,7 +56,7 @@ static void tile_edges(struct visitor *g)
                                      49, 63, 64, 65, 95, 96, 97, 127, 128, 129, 191, 193, 255, 256, 257, 511, 513},
                        quick_keys[] = {1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 64, 65, 255, 257},
                        few_keys[] = {1, 7, 15, 16, 17, 31, 32, 33, 65};
-  const int64_t mr = g->kernel->row_tile, unit = g->kernel->unit_rows;
+  const int64_t mr = g->kernel->row_tile, unit = g->kernel->unit_rows < 1000 ? g->kernel->unit_rows : 193;
   const int64_t rows[] = {1, mr - 1, mr, mr + 1, 2 * mr, 3 * mr - 1, 3 * mr + 2, 95, 97, unit - 1, unit + 1};
   const size_t n_rows = g->grid == GRID_FULL ? COUNT(rows) : g->grid == GRID_QUICK ? 7 : 6;
   const int16_t *keys = g->grid == GRID_FULL ? all_keys : g->grid == GRID_QUICK ? quick_keys : few_keys;

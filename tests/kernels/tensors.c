@@ -2,6 +2,8 @@
 
 #include "rng.h"
 
+#include "../../kernels/reference/half.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -102,10 +104,12 @@ static float element(const struct check_case *c, const struct attn_problem *p, i
   case DATA_ONE_HUGE: return q ? 1 + 0.1f * x : k ? (s == (int64_t)(seed % (uint64_t)p->Skv) ? key_for(p, 1e4, r) : x) : x;
   case DATA_EQUAL: return k ? 0.37f * (float)(d % 5) - 0.6f : x;
   case DATA_TIES: return v ? x : (float)(rng_below(r, 3) - 1);
-  case DATA_DENORMAL: return q ? x * 1e-20f : k ? x * 1e-21f : x * 1e-39f;
+  case DATA_DENORMAL:
+    if (p->dtype == ATTN_F16) return x * (v ? 1e-6f : 1e-5f);
+    return q ? x * 1e-20f : k ? x * 1e-21f : x * 1e-39f;
   case DATA_NEGATIVE: return q ? 1 + 0.1f * x : k ? key_for(p, -3000 + 3 * x, r) : x;
   case DATA_ZERO: return q ? 0 : x;
-  case DATA_WIDE: return v ? x * powf(10, 15 * rng_unit(r)) : x;
+  case DATA_WIDE: return v ? x * powf(10, (p->dtype == ATTN_F16 ? 3 : 15) * rng_unit(r)) : x;
   default: return x;
   }
 }
@@ -113,13 +117,13 @@ static float element(const struct check_case *c, const struct attn_problem *p, i
 static void fill(struct tensors *t, const struct check_case *c, int which, const attn_strides *stride, int64_t H, int64_t S,
                  int64_t D, struct rng *r, uint64_t seed)
 {
-  float *data = (float *)t->buffer[which].data;
   for (int64_t b = 0; b < t->problem.B; b++)
     for (int64_t h = 0; h < H; h++)
       for (int64_t s = 0; s < S; s++)
         for (int64_t d = 0; d < D; d++)
-          data[b * stride->b + h * stride->h + s * stride->s + d * stride->d] =
-              element(c, &t->problem, which, s, d, r, seed);
+          attn_element_put(t->problem.dtype, t->buffer[which].data,
+                           b * stride->b + h * stride->h + s * stride->s + d * stride->d,
+                           element(c, &t->problem, which, s, d, r, seed));
 }
 
 /* Whether any query of any head that shares KV head (b, hkv) sees key j. */
@@ -141,8 +145,7 @@ static bool seen_by_any(const struct tensors *t, int64_t b, int64_t hkv, int64_t
 static void sow(struct tensors *t, const struct check_case *c, struct rng *r)
 {
   const struct attn_problem *p = &t->problem;
-  float *q = (float *)t->buffer[TENSOR_Q].data, *k = (float *)t->buffer[TENSOR_K].data,
-        *v = (float *)t->buffer[TENSOR_V].data;
+  void *q = t->buffer[TENSOR_Q].data, *k = t->buffer[TENSOR_K].data, *v = t->buffer[TENSOR_V].data;
   if (c->plant == PLANT_HIDDEN) {
     if (!p->k.s || !p->k.h || !p->k.b || !p->v.s || !p->v.h || !p->v.b) return; /* shared with a visible key */
     for (int64_t b = 0; b < p->B; b++)
@@ -150,22 +153,23 @@ static void sow(struct tensors *t, const struct check_case *c, struct rng *r)
         for (int64_t j = 0; j < p->Skv; j++) {
           if (seen_by_any(t, b, h, j)) continue;
           const float poison[] = {NAN, INFINITY, -INFINITY};
-          for (int64_t d = 0; d < p->Dqk; d++) k[b * p->k.b + h * p->k.h + j * p->k.s + d * p->k.d] = poison[j % 3];
-          for (int64_t d = 0; d < p->Dv; d++) v[b * p->v.b + h * p->v.h + j * p->v.s + d * p->v.d] = poison[(j + d) % 3];
+          for (int64_t d = 0; d < p->Dqk; d++)
+            attn_element_put(p->dtype, k, b * p->k.b + h * p->k.h + j * p->k.s + d * p->k.d, poison[j % 3]);
+          for (int64_t d = 0; d < p->Dv; d++)
+            attn_element_put(p->dtype, v, b * p->v.b + h * p->v.h + j * p->v.s + d * p->v.d, poison[(j + d) % 3]);
         }
     return;
   }
   const int64_t b = rng_below(r, p->B), h = rng_below(r, p->Hkv), j = rng_below(r, p->Skv);
   const int64_t at_k = b * p->k.b + h * p->k.h + j * p->k.s + rng_below(r, p->Dqk) * p->k.d;
   const int64_t at_v = b * p->v.b + h * p->v.h + j * p->v.s + rng_below(r, p->Dv) * p->v.d;
+  const int64_t at_q = b * p->q.b + h * p->G * p->q.h + rng_below(r, p->Sq) * p->q.s + rng_below(r, p->Dqk) * p->q.d;
   switch (c->plant) {
-  case PLANT_NAN_Q:
-    q[b * p->q.b + h * p->G * p->q.h + rng_below(r, p->Sq) * p->q.s + rng_below(r, p->Dqk) * p->q.d] = NAN;
-    break;
-  case PLANT_NAN_K: k[at_k] = NAN; break;
-  case PLANT_NAN_V: v[at_v] = NAN; break;
-  case PLANT_INF_V: v[at_v] = j % 2 ? INFINITY : -INFINITY; break;
-  case PLANT_INF_K: k[at_k] = j % 2 ? INFINITY : -INFINITY; break;
+  case PLANT_NAN_Q: attn_element_put(p->dtype, q, at_q, NAN); break;
+  case PLANT_NAN_K: attn_element_put(p->dtype, k, at_k, NAN); break;
+  case PLANT_NAN_V: attn_element_put(p->dtype, v, at_v, NAN); break;
+  case PLANT_INF_V: attn_element_put(p->dtype, v, at_v, j % 2 ? INFINITY : -INFINITY); break;
+  case PLANT_INF_K: attn_element_put(p->dtype, k, at_k, j % 2 ? INFINITY : -INFINITY); break;
   default: break;
   }
 }
@@ -181,7 +185,10 @@ bool tensors_make(struct tensors *t, const struct check_case *c, uint64_t seed)
   static const char *const names[TENSOR_COUNT] = {"q", "k", "v", "mask", "o", "lse"};
   for (int i = 0; i < TENSOR_COUNT; i++) {
     if (!bytes[i]) continue;
-    const size_t element = i == TENSOR_MASK && p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float);
+    const size_t element = i == TENSOR_LSE                  ? sizeof(float)
+                           : i != TENSOR_MASK               ? attn_element_bytes(p->dtype)
+                           : p->mask_kind == ATTN_MASK_BOOL ? 1
+                                                            : sizeof(float);
     t->buffer[i] = guard_alloc(names[i], bytes[i], c->side, (size_t)c->skew * element, INPUT_FILL);
   }
   struct rng r = {seed};
@@ -212,10 +219,10 @@ void tensors_reset_outputs(struct tensors *t, unsigned char fill_byte)
 }
 
 static bool gaps_untouched(const struct guard *g, const attn_strides *stride, int64_t B, int64_t H, int64_t S, int64_t D,
-                           unsigned char fill_byte)
+                           size_t element_bytes, unsigned char fill_byte)
 {
   if (!g->room) return true;
-  bool *element = calloc(g->bytes / sizeof(float), sizeof *element), ok = true;
+  bool *element = calloc(g->bytes / element_bytes, sizeof *element), ok = true;
   if (!element) abort();
   for (int64_t b = 0; b < B; b++)
     for (int64_t h = 0; h < H; h++)
@@ -224,7 +231,7 @@ static bool gaps_untouched(const struct guard *g, const attn_strides *stride, in
   const size_t before = (size_t)(g->data - g->room);
   for (size_t i = 0; i < g->room_bytes && ok; i++) {
     const bool inside = i >= before && i < before + g->bytes;
-    ok = g->room[i] == fill_byte || (inside && element[(i - before) / sizeof(float)]);
+    ok = g->room[i] == fill_byte || (inside && element[(i - before) / element_bytes]);
   }
   free(element);
   return ok;
@@ -234,7 +241,8 @@ bool tensors_gaps_untouched(const struct tensors *t, unsigned char fill_byte, co
 {
   const struct attn_problem *p = &t->problem;
   *name = "o";
-  if (!gaps_untouched(&t->buffer[TENSOR_O], &p->o, p->B, p->Hq, p->Sq, p->Dv, fill_byte)) return false;
+  if (!gaps_untouched(&t->buffer[TENSOR_O], &p->o, p->B, p->Hq, p->Sq, p->Dv, attn_element_bytes(p->dtype), fill_byte))
+    return false;
   *name = "lse";
-  return gaps_untouched(&t->buffer[TENSOR_LSE], &p->lse, p->B, p->Hq, p->Sq, 1, fill_byte);
+  return gaps_untouched(&t->buffer[TENSOR_LSE], &p->lse, p->B, p->Hq, p->Sq, 1, sizeof(float), fill_byte);
 }

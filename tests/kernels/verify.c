@@ -6,6 +6,8 @@
 #include "rng.h"
 #include "tensors.h"
 
+#include "../../kernels/reference/half.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -26,7 +28,7 @@ static bool fail(struct verdict *v, const char *format, ...)
   return v->ok = false;
 }
 
-static double largest_seen(const struct attn_problem *p, const float *x, const attn_strides *s, int64_t H, int64_t S,
+static double largest_seen(const struct attn_problem *p, const void *x, const attn_strides *s, int64_t H, int64_t S,
                            int64_t D)
 {
   double largest = 0;
@@ -34,7 +36,7 @@ static double largest_seen(const struct attn_problem *p, const float *x, const a
     for (int64_t h = 0; h < H; h++)
       for (int64_t i = 0; i < S; i++)
         for (int64_t d = 0; d < D; d++) {
-          const double y = fabs((double)x[b * s->b + h * s->h + i * s->s + d * s->d]);
+          const double y = fabs((double)attn_element_get(p->dtype, x, b * s->b + h * s->h + i * s->s + d * s->d));
           if (isfinite(y) && y > largest) largest = y;
         }
   return largest;
@@ -62,7 +64,7 @@ static bool compare(const struct tensors *t, const struct check_case *c, struct 
 {
   const struct attn_problem *p = &t->problem;
   const bool ordinary = is_ordinary(c);
-  const float *o = t->args.o;
+  const void *o = t->args.o;
   double *row = malloc(((size_t)p->Dv * 2 + (size_t)p->Skv) * sizeof *row);
   if (!row) abort();
   double *bound = row + p->Dv, *scores = bound + p->Dv, lse, lse_bound = 0, scale = 0;
@@ -81,11 +83,12 @@ static bool compare(const struct tensors *t, const struct check_case *c, struct 
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
         for (int64_t d = 0; d < p->Dv && verdict->ok; d++) {
-          const float got = o[b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d];
-          if (!agrees(row[d], got, bound[d]))
+          const float got = attn_element_get(p->dtype, o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d);
+          const double limit = bound_stored(p->dtype, row[d], bound[d]);
+          if (!agrees(row[d], got, limit))
             fail(verdict, "o[%lld][%lld][%lld][%lld] = %.9g, exact %.9g, error %.3g > %.3g", (long long)b, (long long)h,
-                 (long long)i, (long long)d, (double)got, row[d], fabs((double)got - row[d]), bound[d]);
-          else if (ordinary && scale > 0)
+                 (long long)i, (long long)d, (double)got, row[d], fabs((double)got - row[d]), limit);
+          else if (ordinary && scale > 0 && p->dtype == ATTN_F32)
             verdict->error = fmax(verdict->error, fabs((double)got - row[d]) / scale);
         }
         if (!t->args.lse || !verdict->ok) continue;
