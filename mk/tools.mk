@@ -1,4 +1,4 @@
-# The command. mk/bench.mk (read before this file) sets BENCH_OBJ and BENCH_LIBS; with C++ among them, CXX links.
+# The command. mk/bench.mk (read before this file) sets BENCH_OBJ and BENCH_LIBS.
 TOOLS_SRC  := $(sort $(wildcard tools/*.c))
 TOOLS_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/main.c,$(TOOLS_SRC)))
 TOOLS_LIBS := -ljansson
@@ -9,8 +9,21 @@ command: $(BUILD)/attnbench ## build the command, build/attnbench
 $(BUILD)/libattntools.a: $(TOOLS_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/attnbench: $(BUILD)/obj/tools/main.o $(BUILD)/libattntools.a $(BENCH_OBJ) $(BUILD)/libattn.a
-	$(if $(BENCH_OBJ),$(CXX),$(CC)) $(OPT) -fopenmp -o $@ $(filter %.o,$^) $(BUILD)/libattntools.a \
-	  $(BUILD)/libattn.a $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+# BENCH_OBJ whole, and before the archive: each needs the other.
+$(BUILD)/attnbench: $(BUILD)/obj/tools/main.o $(BENCH_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
+	$(CC) $(OPT) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
 
+$(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(BUILD)/libattntools.a $(BUILD)/libattn.a
+	@mkdir -p $(@D)
+	$(CC) $(OPT) -fopenmp -o $@ $^ -lcmocka $(TOOLS_LIBS) $(LIB_LIBS)
+
+TEST_SUITES += npy atomic-file cli
+suite_npy := $(BUILD)/tests/test_npy
+suite_npy_needs := $(BUILD)/tests/test_npy
+suite_atomic-file := $(BUILD)/tests/test_atomic_file
+suite_atomic-file_needs := $(BUILD)/tests/test_atomic_file
+suite_cli := BUILD=$(BUILD) sh tests/test_cli.sh
+suite_cli_needs := $(BUILD)/attnbench
+
+.PRECIOUS: $(BUILD)/obj/tests/%.o
 .PHONY: command

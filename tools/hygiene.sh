@@ -42,7 +42,7 @@ machine=$(${CC:-cc} -dumpmachine)
 c="${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-function -x c"
 for file in $(git ls-files '*.h'); do
   case $file in
-  dispatch/kernels.h | kernels/template/* | *_body.h) continue ;;
+  dispatch/kernels.h | tools/commands.h | kernels/template/* | *_body.h) continue ;;
   kernels/arm/*) case $machine in aarch64*) check_header "$file" $c ;; esac ;;
   kernels/x86/*avx512*) case $machine in x86_64*)
     check_header "$file" $c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl ;; esac ;;
