@@ -43,6 +43,7 @@ expect "unknown case" 'no case matches; there are: bert-base' $peers --case nons
 expect "bad expression" '--case: ' $peers --case '('
 expect "unknown peer" 'no such peer; there are: torch' $peers --peer nonsense
 expect "too many threads" 'must be all or 1 to' $peers --threads 100000
+expect "no folder" 'cannot write ' $peers --build "$work" --json "$work/none/x.json"
 expect "rounds" 'not a positive number' $peers --rounds 0
 
 $peers --list >"$work/out" 2>"$work/err" || fail "--list: exit code $?"

@@ -50,7 +50,7 @@ CASES = (
     Case("llama31-8b-512", "Llama 3.1 8B prefill", 32, 8, 512, 512, 128, "causal"),
     Case("llama31-8b-4096", "Llama 3.1 8B prefill", 32, 8, 4096, 4096, 128, "causal"),
     Case("mha-1024-d128", "the heads of Llama without groups", 8, 8, 1024, 1024, 128, "causal"),
-    Case("long-16k", "16k tokens, one group", 2, 1, 16384, 16384, 64, "causal"),
+    Case("long-16k", "16k tokens, one head", 1, 1, 16384, 16384, 64, "causal"),
     Case("d64", "head size 64", 8, 8, 1024, 1024, 64),
     Case("d80", "head size 80", 8, 8, 1024, 1024, 80),
     Case("d96", "head size 96", 8, 8, 1024, 1024, 96),

@@ -83,7 +83,8 @@ def parse(arguments):
         type=positive,
         default=540,
         metavar="N",
-        help="time for measuring, all rows together (default: %(default)s); every row gets at least 6 rounds",
+        help="time for measuring, all rows together (default: %(default)s); every row gets "
+        "at least 6 rounds, or 3 where that is far too long",
     )
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of the order within the rounds (default: %(default)s)"
@@ -302,7 +303,16 @@ def prepare(options, peers):
     return environment, {name: failed[PACKAGE_OF_PEER[name]] for name in peers if PACKAGE_OF_PEER.get(name) in failed}
 
 
+def check_outputs(paths):
+    """Before anything is measured: results must not be lost for want of a place."""
+    for path in filter(None, paths):
+        folder = os.path.dirname(os.path.abspath(path))
+        if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise UsageError(f"cannot write {path}: {folder} must be a folder that can be written to, {path} not a folder")
+
+
 def compare(options, cases, peers, threads, cores):
+    check_outputs((options.markdown, options.json) if not options.prepare else ())
     environment, missing = prepare(options, peers)
     if options.prepare:
         return 0

@@ -115,8 +115,8 @@ def markdown(run):
     yield ""
     yield (
         "A ratio is the peer's time divided by libattn's, the median over paired rounds: above 1 libattn is faster. In "
-        "brackets its exact sign-test interval (95 % unless another level stands beside it). How the comparison is kept fair: "
-        "[peers-method.md](peers-method.md). This page is written by `make peers`; do not edit it."
+        "brackets its exact sign-test interval (95 % unless another level stands beside it). How the comparison is kept "
+        "fair: [peers-method.md](peers-method.md). This page is written by `make peers`; do not edit it."
     )
     yield ""
     yield f"- Date: {run['date']}"

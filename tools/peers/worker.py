@@ -22,7 +22,8 @@ from tensors import TOLERANCE, Tensors
 
 TURN_NS = 10_000_000  # calls of a turn together take at least this long
 WARM_NS = 50_000_000  # calls that take longer need no uncounted call before them
-FEWEST = 6  # rounds below which no 95 % interval of a median exists
+FEWEST, SCARCE = 6, 3  # below 6 rounds no 95 % interval of a median exists
+PATIENCE = 1.5  # FEWEST rounds may take this many times the row's share of the time
 SLOW = 4.0  # a peer that takes this many times as long as libattn joins only the first rounds
 IDLE_S, IDLE_SHARE, IDLE_LIMIT_S = 0.002, 0.2, 0.25
 
@@ -110,18 +111,19 @@ def enter(case, tensors, library, peers, job):
 
 
 def measure(case, contestants, job, deadline):
-    """Rounds in random order. As many as the time allows, between FEWEST and job["rounds"]; the slow join the first."""
+    """Rounds in random order: as many as the time allows, up to job["rounds"] and at least FEWEST, or SCARCE where even
+    those would take far longer than there is. The slow join the first FEWEST only."""
     runners = [c for c in contestants if c.right]
     ours = runners[0]
     few = [c for c in runners if c.once_ns > SLOW * ours.once_ns and c.cost_ns > 100e6]
     many = [c for c in runners if c not in few]
     budget = deadline - time.monotonic()
-    spent_on_few = FEWEST * sum(c.cost_ns for c in few) / 1e9
-    per_round = sum(c.cost_ns for c in many) / 1e9 + len(many) * IDLE_S
-    rounds = int(min(job["rounds"], max(FEWEST, (budget - spent_on_few) / per_round)))
+    cost_of_few, cost_of_many = (sum(c.cost_ns for c in group) / 1e9 + len(group) * IDLE_S for group in (few, many))
+    fewest = FEWEST if FEWEST * (cost_of_few + cost_of_many) <= PATIENCE * budget else SCARCE
+    rounds = int(min(job["rounds"], max(fewest, (budget - fewest * cost_of_few) / cost_of_many)))
     order = random.Random(job["seed"])
     for number in range(rounds):
-        turn = many + few if number < FEWEST else list(many)
+        turn = many + few if number < fewest else list(many)
         order.shuffle(turn)
         for contestant in turn:
             tell(at=[case.name, contestant.name])
