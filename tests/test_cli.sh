@@ -59,8 +59,8 @@ expect 'an option before the command' 2 "unknown option '--threads'" "$attnbench
 expect 'help of a command' 0 'Examples:' "$attnbench" help attend
 expect 'help of an unknown command' 2 'no command' "$attnbench" help nothing
 for command in $("$attnbench" --help | awk '/^Environment/ { exit } /^  [a-z]/ { print $1 }'); do
-  expect "$command --help" 0 '^Usage: attnbench '"$command" "$attnbench" "$command" --help
-  expect "$command: unknown option" 2 'unrecognized option' "$attnbench" "$command" --no-such-option
+  expect "$command --help" 0 '^[Uu]sage: attnbench '"$command" "$attnbench" "$command" --help
+  expect "$command: unknown option" 2 'unrecognized .*--no-such-option' "$attnbench" "$command" --no-such-option
 done
 if [ -e /dev/full ]; then
   said=$("$attnbench" info 2>&1 >/dev/full)
