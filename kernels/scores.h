@@ -8,6 +8,7 @@
 
 #include "kernel.h"
 
+#include <float.h>
 #include <math.h>
 
 #define ATTN_LOG2E 1.44269504088896340736f
@@ -29,6 +30,13 @@ static inline struct attn_row attn_row_get(const struct attn_unit *u, int64_t r)
   return row;
 }
 
+/* A finite bias stays finite: -FLT_MAX, which some write for "hidden", would otherwise become -inf in log2 units. */
+static inline float attn_add_bias(float s, float bias)
+{
+  const float t = ATTN_LOG2E * bias;
+  return bias == -INFINITY ? -INFINITY : s + (t < -FLT_MAX ? -FLT_MAX : t);
+}
+
 /* Edits scores s[0..n) of keys j0.. of the row; those at or beyond its limit are hidden. */
 static inline void attn_edit_scores(const struct attn_problem *p, const struct attn_row *row, int64_t j0, int64_t n,
                                     float *restrict s)
@@ -46,9 +54,9 @@ static inline void attn_edit_scores(const struct attn_problem *p, const struct a
   } else if (p->mask_kind == ATTN_MASK_ADDITIVE) {
     const float *restrict m = (const float *)row->mask + j0 * step;
     if (step == 1)
-      for (int64_t j = 0; j < visible; j++) s[j] = m[j] == -INFINITY ? -INFINITY : s[j] + ATTN_LOG2E * m[j];
+      for (int64_t j = 0; j < visible; j++) s[j] = attn_add_bias(s[j], m[j]);
     else
-      for (int64_t j = 0; j < visible; j++) s[j] = m[j * step] == -INFINITY ? -INFINITY : s[j] + ATTN_LOG2E * m[j * step];
+      for (int64_t j = 0; j < visible; j++) s[j] = attn_add_bias(s[j], m[j * step]);
   }
   for (int64_t j = visible; j < n; j++) s[j] = -INFINITY;
 }

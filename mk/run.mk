@@ -1,4 +1,4 @@
-# build, run, bench: what a newcomer types.
+# build, run, bench: what a newcomer types. RUN_FLAGS are more options of `attnbench run`.
 RESULTS ?= $(BUILD)/results
 STAMP   := $(shell date +%Y%m%d-%H%M%S)
 RUN_FLAGS ?=
@@ -8,7 +8,8 @@ build: lib $(BUILD)/attnbench ## build the library and build/attnbench (what pla
 # $(call measure,PRESET): the report's name is the time of the run, so no run overwrites another.
 define measure
 	@mkdir -p $(RESULTS)
-	$(BUILD)/attnbench run --preset $1 --json $(RESULTS)/$(STAMP).json --markdown $(RESULTS)/$(STAMP).md $(RUN_FLAGS)
+	@$(BUILD)/attnbench run --preset $1 --json $(RESULTS)/$(STAMP).json --markdown $(RESULTS)/$(STAMP).md $(RUN_FLAGS)
+	@echo; echo "Written: $(RESULTS)/$(STAMP).json (Google Benchmark's JSON) and $(RESULTS)/$(STAMP).md (this table)"
 endef
 
 run: deps-build ## install what is missing, build, measure the quick preset (a few minutes), show the table

@@ -16,7 +16,7 @@ forbid() {
 
 forbid 'unfinished work' '\b(TODO|FIXME|XXX|HACK)\b' '*.c' '*.h' '*.cc' '*.sh' '*.py' '*.mk' Makefile
 forbid 'dead code' '^[[:space:]]*#[[:space:]]*if[[:space:]]+0' '*.c' '*.h' '*.cc'
-forbid 'a path of one machine' '(^|[^A-Za-z0-9_./])/(work|home|root|Users)/' .
+forbid 'a path of one machine' '(^|[^A-Za-z0-9_./])/(work|home|root|Users)/[A-Za-z0-9_.]' .
 forbid 'a tab' "$(printf '\t')" '*.c' '*.h' '*.cc' '*.py'
 forbid 'white space at the end of the line' '[[:space:]]+$' '*.c' '*.h' '*.cc' '*.sh' '*.py' '*.mk' Makefile
 forbid 'a kernel flag that names a CPU' '-march=(native|[a-z]+(lake|ver[0-9]|well))' Makefile mk
@@ -29,7 +29,7 @@ for file in $(git ls-files '*utils.[ch]'); do
 done
 
 # A header compiles alone. Those of kernels/template are loop bodies: they are included after the verbs they are written in,
-# so they are compiled by every kernel instead. An ISA's verbs need the flags of that ISA.
+# so they are compiled by every kernel instead; the two lists are included with KERNEL and COMMAND defined. An ISA's verbs need the flags of that ISA.
 check_header() {
   file=$1
   shift

@@ -58,18 +58,19 @@ static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_
 
 static inline float vf_hsum(vf x) { return vaddvq_f32(x); }
 
-/* 2^x as in kernels/reference/exp2.h. FMAX (not FMAXNM) in the clamp and a multiplication at the end: a NaN stays one. */
+/* 2^x as in kernels/reference/exp2.h. FMLA overwrites its accumulator, so Horner's rule would copy a constant at each of
+ * five steps; the upper half of the polynomial in two chains copies three, and the scaling by 2^n is part of the last FMA.
+ * FMAX (not FMAXNM) in the clamp: a NaN stays one. */
 static inline vf vf_exp2(vf x)
 {
   x = vmaxq_f32(vf_set(ATTN_EXP2_MIN), x);
   const vf t = vf_add(x, vf_set(ATTN_EXP2_ROUND));
-  const vf f = vf_sub(x, vf_sub(t, vf_set(ATTN_EXP2_ROUND)));
-  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
-  p = vf_fma(p, f, vf_set(1.0f));
-  return vf_mul(p, vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23)));
+  const vf f = vf_sub(x, vf_sub(t, vf_set(ATTN_EXP2_ROUND))), f2 = vf_mul(f, f);
+  const vf scale = vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23));
+  const vf low = vf_fma(vf_set(ATTN_EXP2_C3), f, vf_set(ATTN_EXP2_C2));
+  const vf high = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  const vf p = vf_fma(vf_fma(high, f2, low), f, vf_set(ATTN_EXP2_C1));
+  return vf_fma(vf_mul(f, scale), p, scale);
 }
 
 /* a * b[lane] + c. The instruction wants a literal; the switch is decided when the caller's loop is unrolled. */

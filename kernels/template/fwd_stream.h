@@ -240,7 +240,9 @@ static inline void stream_finish(const struct stream *s)
 {
   const struct attn_unit *u = s->unit;
   for (int64_t r = 0; r < u->row1 - u->row0; r++) {
-    const float sum = vf_hsum(vf_load(s->sum + r * VL));
+    /* The largest score's weight is 1 or more. Less in all: every visible score is -inf (from Inf in K), its weight the
+     * clamp's 2^-126; such keys count as hidden. */
+    const float all = vf_hsum(vf_load(s->sum + r * VL)), sum = all < 0.5f ? 0 : all;
     write_row(u, r, s->o, s->values, sum);
     u->row_max[r] = s->max[r];
     u->row_sum[r] = sum;

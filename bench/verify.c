@@ -1,0 +1,170 @@
+#include "verify.h"
+
+#include "bound.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MARGIN_BYTES = 256, CANARY = 0xa5 };
+
+static bool fail(char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(char *why, size_t bytes, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  vsnprintf(why, bytes, format, args);
+  va_end(args);
+  return false;
+}
+
+bool bench_truth_create(struct verify_truth *truth, const struct grid_case *c)
+{
+  const struct attn_problem *p = &c->problem;
+  const int64_t rows = p->B * p->Hq * p->Sq;
+  double *scores = malloc((size_t)p->Skv * sizeof *scores);
+  *truth = (struct verify_truth){.o = malloc((size_t)(rows * p->Dv) * sizeof(double)),
+                                 .lse = malloc((size_t)rows * sizeof(double))};
+  const bool ok = scores && truth->o && truth->lse;
+  for (int64_t r = 0; r < rows && ok; r++)
+    attn_oracle_row(p, &c->args, r / p->Sq / p->Hq, r / p->Sq % p->Hq, r % p->Sq, truth->o + r * p->Dv, &truth->lse[r],
+                    scores);
+  for (int64_t n = 0; n < rows * p->Dv && ok; n++)
+    if (fabs(truth->o[n]) > truth->max_abs) truth->max_abs = fabs(truth->o[n]);
+  free(scores);
+  if (!ok) bench_truth_destroy(truth);
+  return ok;
+}
+
+void bench_truth_destroy(struct verify_truth *truth)
+{
+  free(truth->o);
+  free(truth->lse);
+  *truth = (struct verify_truth){0};
+}
+
+/* An output with a margin on both sides, all of it canaries before the run. */
+struct output {
+  unsigned char *base;
+  size_t bytes; /* without the margins */
+};
+
+static bool output_create(struct output *out, size_t bytes)
+{
+  out->bytes = bytes;
+  out->base = malloc(bytes + 2 * MARGIN_BYTES);
+  if (out->base) memset(out->base, CANARY, bytes + 2 * MARGIN_BYTES);
+  return out->base != NULL;
+}
+
+static void *output_start(const struct output *out) { return out->base + MARGIN_BYTES; }
+
+/* Puts canaries over the elements that the kernel had to write; then nothing else may be left. */
+static bool only_elements_written(struct output *out, const struct attn_problem *p, const attn_strides *s, int64_t d_count,
+                                  size_t element)
+{
+  for (int64_t b = 0; b < p->B; b++)
+    for (int64_t h = 0; h < p->Hq; h++)
+      for (int64_t i = 0; i < p->Sq; i++)
+        for (int64_t d = 0; d < d_count; d++)
+          memset((char *)output_start(out) + (size_t)(b * s->b + h * s->h + i * s->s + d * s->d) * element, CANARY,
+                 element);
+  for (size_t at = 0; at < out->bytes + 2 * MARGIN_BYTES; at++)
+    if (out->base[at] != CANARY) return false;
+  return true;
+}
+
+static bool compare_o(const struct grid_case *c, const struct verify_truth *truth, const void *o,
+                      struct verify_tally *tally, char *why, size_t bytes)
+{
+  const struct attn_problem *p = &c->problem;
+  const double bound = bench_error_bound(p->dtype), unit = truth->max_abs > 0 ? truth->max_abs : 1;
+  int64_t n = 0;
+  for (int64_t b = 0; b < p->B; b++)
+    for (int64_t h = 0; h < p->Hq; h++)
+      for (int64_t i = 0; i < p->Sq; i++) {
+        const bool blind = truth->lse[n / p->Dv] == -INFINITY;
+        tally->blind_rows += blind;
+        for (int64_t d = 0; d < p->Dv; d++, n++) {
+          const double got = (double)attn_element_get(p->dtype, o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d);
+          const double error = fabs(got - truth->o[n]) / unit;
+          const bool right = isnan(truth->o[n]) ? isnan(got) : blind ? got == 0 : error <= bound;
+          if (!isnan(truth->o[n]) && error > tally->o_error) tally->o_error = error;
+          if (right) continue;
+          return fail(why, bytes,
+                      "o[b %lld][h %lld][i %lld][d %lld] is %.9g, the oracle says %.9g (error %.2e, bound %.2e)",
+                      (long long)b, (long long)h, (long long)i, (long long)d, got, truth->o[n], error, bound);
+        }
+      }
+  return true;
+}
+
+static bool compare_lse(const struct grid_case *c, const struct verify_truth *truth, const float *lse,
+                        struct verify_tally *tally, char *why, size_t bytes)
+{
+  const struct attn_problem *p = &c->problem;
+  const double bound = bench_lse_bound();
+  int64_t n = 0;
+  for (int64_t b = 0; b < p->B; b++)
+    for (int64_t h = 0; h < p->Hq; h++)
+      for (int64_t i = 0; i < p->Sq; i++, n++) {
+        const double expected = truth->lse[n], got = (double)lse[b * p->lse.b + h * p->lse.h + i * p->lse.s];
+        const double error = fabs(got - expected) / fmax(1, fabs(expected));
+        const bool right = isnan(expected) ? isnan(got) : isinf(expected) ? got == expected : error <= bound;
+        if (isfinite(expected) && error > tally->lse_error) tally->lse_error = error;
+        if (right) continue;
+        return fail(why, bytes, "lse[b %lld][h %lld][i %lld] is %.9g, the oracle says %.9g (error %.2e, bound %.2e)",
+                    (long long)b, (long long)h, (long long)i, got, expected, error, bound);
+      }
+  return true;
+}
+
+/* Fills o and lse. Returns the threads that were used; 0: failed. */
+static int run(const struct attn_kernel *kernel, const struct grid_case *c, int threads, struct output *o,
+               struct output *lse, char *why, size_t bytes)
+{
+  const attn_options options = {.kernel = kernel->name, .threads = threads};
+  attn_args args = c->args;
+  attn_plan *plan;
+  args.o = output_start(o);
+  args.lse = output_start(lse);
+  if (attn_plan_create(&plan, &c->desc, &options)) return fail(why, bytes, "no plan: %s", attn_error_message());
+  const int used = attn_plan_threads(plan);
+  const attn_status status = attn_run(plan, &args);
+  attn_plan_destroy(plan);
+  if (status) return fail(why, bytes, "run failed: %s", attn_error_message());
+  return used;
+}
+
+bool bench_verify_case(const struct attn_kernel *kernel, const struct grid_case *c, const struct verify_truth *truth,
+                       struct verify_tally *tally, char *why, size_t bytes)
+{
+  const struct attn_problem *p = &c->problem;
+  struct output o[2] = {{0}}, lse[2] = {{0}};
+  bool ok = true;
+  tally->cases++;
+  for (int n = 0; n < 2 && ok; n++) {
+    ok = output_create(&o[n], c->extents.o) && output_create(&lse[n], c->extents.lse);
+    if (!ok) fail(why, bytes, "no memory for the outputs");
+    const int used = ok ? run(kernel, c, n + 1, &o[n], &lse[n], why, bytes) : 0;
+    ok = used > 0;
+    tally->on_two_threads += used > 1;
+  }
+  if (ok)
+    ok = compare_o(c, truth, output_start(&o[0]), tally, why, bytes) &&
+         compare_lse(c, truth, output_start(&lse[0]), tally, why, bytes);
+  if (ok && (memcmp(o[0].base, o[1].base, o[0].bytes + 2 * MARGIN_BYTES) ||
+             memcmp(lse[0].base, lse[1].base, lse[0].bytes + 2 * MARGIN_BYTES)))
+    ok = fail(why, bytes, "one thread and two threads give different bits");
+  if (ok && (!only_elements_written(&o[0], p, &p->o, p->Dv, attn_element_bytes(p->dtype)) ||
+             !only_elements_written(&lse[0], p, &p->lse, 1, sizeof(float))))
+    ok = fail(why, bytes, "memory that belongs to no row of the output was written");
+  tally->failures += !ok;
+  for (int n = 0; n < 2; n++) {
+    free(o[n].base);
+    free(lse[n].base);
+  }
+  return ok;
+}

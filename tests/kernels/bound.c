@@ -1,0 +1,75 @@
+#include "bound.h"
+
+#include "../../kernels/reference/half.h"
+
+#include <math.h>
+
+/* -inf: hidden. Written anew, so that a mistake in the kernels' row limits shows. */
+static double bias_of(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, int64_t j)
+{
+  if (j >= p->mask_length || (p->causal && j > i + p->diagonal)) return -INFINITY;
+  const int64_t at = b * p->mask.b + h * p->mask.h + i * p->mask.s + j * p->mask.d;
+  if (p->mask_kind == ATTN_MASK_BOOL) return ((const uint8_t *)args->mask)[at] ? 0 : -INFINITY;
+  if (p->mask_kind == ATTN_MASK_ADDITIVE) return (double)((const float *)args->mask)[at];
+  return 0;
+}
+
+/* delta_j of bound.h. max: the row's largest score, natural units. */
+static double weight_error(const struct attn_problem *p, const attn_args *args, int64_t q, int64_t k, double bias,
+                           double max, int64_t j)
+{
+  const double u = 0x1p-24, log2e = 1.44269504088896340736;
+  double dot = 0, magnitude = 0, tiny = 0;
+  for (int64_t d = 0; d < p->Dqk; d++) {
+    const double key = (double)attn_element_get(p->dtype, args->k, k + d * p->k.d);
+    const double product = (double)attn_element_get(p->dtype, args->q, q + d * p->q.d) * key;
+    dot += product;
+    magnitude += fabs(product);
+    tiny += fabs(key) + 1;
+  }
+  const double t = log2e * (p->scale * dot + bias);
+  const double dt = (double)(p->Dqk + 3) * u * log2e * fabs(p->scale) * magnitude + 3 * u * log2e * fabs(bias) +
+                    2 * u * fabs(t) + u * fabs(t - log2e * max) + 0x1p-149 * tiny;
+  return 0.693147180559945309 * dt + 6 * u + u * (double)(p->Skv - j);
+}
+
+static double value(const struct attn_problem *p, const attn_args *args, int64_t at)
+{
+  return fabs((double)attn_element_get(p->dtype, args->v, at));
+}
+
+double bound_stored(attn_dtype dtype, double exact, double bound)
+{
+  switch (dtype) {
+  case ATTN_F16: return bound + (fabs(exact) + bound) * 0x1p-11 + 0x1p-25;
+  case ATTN_BF16: return bound + (fabs(exact) + bound) * 0x1p-8 + 0x1p-134;
+  default: return bound;
+  }
+}
+
+double bound_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, const double *o_row,
+                 const double *probabilities, double lse, double *bound)
+{
+  const double u = 0x1p-24, n = (double)p->Skv;
+  const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s;
+  const int64_t k = b * p->k.b + h / p->G * p->k.h;
+  const int64_t v = b * p->v.b + h / p->G * p->v.h;
+  double worst = 0;
+  for (int64_t d = 0; d < p->Dv; d++) bound[d] = 0;
+  for (int64_t j = 0; j < p->Skv; j++) {
+    const double bias = bias_of(p, args, b, h, i, j);
+    if (bias == -INFINITY) continue;
+    const double delta = weight_error(p, args, q, k + j * p->k.s, bias, lse, j);
+    if (delta > worst) worst = delta;
+    const double spread = probabilities[j] * (expm1(2 * fmin(delta, 20)) + (n + 10) * u);
+    for (int64_t d = 0; d < p->Dv; d++) bound[d] += spread * (value(p, args, v + j * p->v.s + d * p->v.d) + fabs(o_row[d]));
+  }
+  for (int64_t d = 0; d < p->Dv; d++) {
+    double largest = 0;
+    for (int64_t j = 0; j < p->Skv; j++)
+      if (bias_of(p, args, b, h, i, j) != -INFINITY) largest = fmax(largest, value(p, args, v + j * p->v.s + d * p->v.d));
+    bound[d] += n * 0x1p-126 * largest + (n + 10) * 0x1p-149;
+    if (worst > 20 || bound[d] > 2 * largest) bound[d] = 2 * largest;
+  }
+  return worst + (n + 10) * u + 2 * u * fabs(lse);
+}

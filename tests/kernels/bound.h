@@ -1,0 +1,34 @@
+/* How far an f32 kernel may be from the float64 oracle.
+ *
+ * Ordinary data (N(0,1) in Q, K and V, default scale): |error| <= 2e-6 max|O|, the project's bar.
+ *
+ * Anything else: a forward error bound, u = 2^-24. In log2 units a score is t_j = log2(e) (scale q.k_j + bias_j). Its
+ * computed value is off by at most
+ *   dt_j = (Dqk + 3) u A_j                  A_j = log2(e) |scale| sum_d |q_d k_jd|: Q scaled (2 roundings), the dot product
+ *        + 3 u log2(e) |bias_j| + 2 u |t_j| the bias scaled and added, then the subtraction of the row's reference
+ *        + u |t_j - max|                    ... which is exact only for close operands
+ *        + 2^-149 sum_d (|k_jd| + 1)        underflow in Q's scaling and in the products.
+ * The exponential adds 3 ulp = 6u, and each later rise of the reference another 8u (exp2, product, subtraction); it can
+ * rise once every 8 keys at most. So the weight of key j is off by a factor within exp(+-delta_j), delta_j = ln2 dt_j + 6u
+ * + 8u (Skv - j) / 8. Sums of Skv terms in any order lose at most (Skv + 10) u of the sum of magnitudes. With p_j the exact
+ * probabilities:
+ *   |dO_d| <= sum_j p_j (exp(2 delta_j) - 1) (|v_jd| + |O_d|) + (Skv + 10) u (sum_j p_j |v_jd| + |O_d|)
+ *           + Skv 2^-126 max_j |v_jd|      weights are clamped at 2^-126
+ *           + (Skv + 10) 2^-149            underflow in the products,
+ * (the factor 2 covers numerator and normalisation), and never more than 2 max_j |v_jd|: an output is a weighted mean
+ * whatever the weights are. The same for LSE: |dLSE| <= max_j delta_j + (Skv + 10) u + 2 u |LSE|. */
+#ifndef TESTS_BOUND_H
+#define TESTS_BOUND_H
+
+#include "../../dispatch/internal.h"
+
+#define BOUND_ORDINARY 2e-6
+
+/* o_row, probabilities: from attn_oracle_row. Fills bound[Dv]; returns the bound of LSE. */
+double bound_row(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
+                 const double *o_row, const double *probabilities, double lse, double *bound);
+
+/* The bound of an element of O of that type: the f32 bound, then the rounding to nearest of the store. */
+double bound_stored(attn_dtype dtype, double exact, double bound);
+
+#endif

@@ -1,0 +1,7 @@
+#include "../../kernels/arm/vec_neon.h"
+
+#include "exp2_check.h"
+
+#include "exp2_body.h"
+
+const struct exp2_version exp2_neon = {"neon", ATTN_COMPILED_FEATURES, 2, run};

@@ -1,0 +1,331 @@
+/* Which cases are run: every edge that the kernel's tiles have, every rule of the contract, then random ones. */
+#include "case.h"
+#include "rng.h"
+
+#include <float.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+struct visitor {
+  const struct attn_kernel *kernel;
+  enum grid grid;
+  uint64_t seed;
+  bool (*visit)(const struct check_case *, void *);
+  void *context;
+  bool stopped;
+  unsigned turn; /* rotates what a group does not vary itself */
+};
+
+static struct check_case plain(const char *group)
+{
+  struct check_case c = {.group = group, .lse = 'c', .mask_step = 1};
+  c.desc = (attn_desc){.B = 1, .Hq = 1, .Hkv = 1, .Sq = 5, .Skv = 37, .Dqk = 17, .Dv = 11};
+  memcpy(c.arrangement, "cccc", 4);
+  return c;
+}
+
+static void emit(struct visitor *g, struct check_case c)
+{
+  if (g->stopped) return;
+  const unsigned turn = g->turn++;
+  c.desc.dtype = g->kernel->dtype;
+  if (turn % 3 == 1) c.side = GUARD_BEGIN;
+  if (turn % 5 == 4) c.skew = 1 + (int)(turn / 5 % 15);
+  if (turn % 7 == 3) c.lse = 'p';
+  if (turn % 11 == 5) c.lse = 0;
+  case_name(&c);
+  g->stopped = !g->visit(&c, g->context);
+}
+
+static void set_mask(struct check_case *c, attn_mask_kind kind, enum pattern pattern, const char *dims, int step)
+{
+  c->desc.mask.kind = kind;
+  c->pattern = pattern;
+  c->mask_b = strchr(dims, 'b');
+  c->mask_h = strchr(dims, 'h');
+  c->mask_s = strchr(dims, 's');
+  c->mask_step = step;
+}
+
+static void tile_edges(struct visitor *g)
+{
+  static const int64_t heads[][2] = {{8, 8}, {17, 33}, {32, 16}, {3, 40}, {64, 24}, {16, 17}, {1, 1}, {9, 31}};
+  static const int16_t all_keys[] = {1,  2,  3,  7,  8,  9,  15, 16,  17,  23,  24,  25,  31,  32,  33,  47,  48,
+                                     49, 63, 64, 65, 95, 96, 97, 127, 128, 129, 191, 193, 255, 256, 257, 511, 513},
+                       quick_keys[] = {1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 64, 65, 255, 257},
+                       few_keys[] = {1, 7, 15, 16, 17, 31, 32, 33, 65};
+  const int64_t mr = g->kernel->row_tile, unit = g->kernel->unit_rows < 1000 ? g->kernel->unit_rows : 193;
+  const int64_t rows[] = {1, mr - 1, mr, mr + 1, 2 * mr, 3 * mr - 1, 3 * mr + 2, 95, 97, unit - 1, unit + 1};
+  const size_t n_rows = g->grid == GRID_FULL ? COUNT(rows) : g->grid == GRID_QUICK ? 7 : 6;
+  const int16_t *keys = g->grid == GRID_FULL ? all_keys : g->grid == GRID_QUICK ? quick_keys : few_keys;
+  const size_t n_keys = g->grid == GRID_FULL    ? COUNT(all_keys)
+                        : g->grid == GRID_QUICK ? COUNT(quick_keys)
+                                                : COUNT(few_keys);
+  for (size_t r = 0; r < n_rows; r++)
+    for (size_t k = 0; k < n_keys; k++) {
+      struct check_case c = plain("tiles");
+      if (rows[r] < 1 || (rows[r] > 200 && keys[k] > 70)) continue;
+      c.desc.Sq = rows[r];
+      c.desc.Skv = keys[k];
+      c.desc.Dqk = heads[(r + k) % COUNT(heads)][0];
+      c.desc.Dv = heads[(r + k) % COUNT(heads)][1];
+      emit(g, c);
+    }
+  /* Where blocks of keys end: 256, and 65536 / (Dqk + Dv) for large heads. */
+  static const int64_t blocks[][3] = {{256, 8, 8}, {512, 8, 8}, {224, 128, 128}, {128, 256, 256}, {64, 512, 512}};
+  for (size_t i = 0; i < (g->grid == GRID_EMULATED ? 1 : COUNT(blocks)); i++)
+    for (int64_t around = -1; around <= 1; around++)
+      for (int causal = 0; causal < 2; causal++) {
+        struct check_case c = plain("blocks");
+        c.desc.Sq = mr + 1;
+        c.desc.Skv = blocks[i][0] + around;
+        c.desc.Dqk = blocks[i][1];
+        c.desc.Dv = blocks[i][2];
+        c.desc.flags = causal ? ATTN_CAUSAL : 0;
+        emit(g, c);
+      }
+}
+
+static void head_sizes(struct visitor *g)
+{
+  static const int16_t size[] = {1,  2,  3,  4,  7,  8,  9,  15, 16, 17,  24,  31,  32,  33,
+                                 40, 48, 63, 64, 65, 72, 80, 96, 97, 128, 129, 160, 192, 256};
+  for (size_t i = 0; i < COUNT(size); i++)
+    for (size_t j = 0; j < COUNT(size); j++) {
+      struct check_case c = plain("heads");
+      const bool diagonal = (i + 5) % COUNT(size) == j || i == j;
+      if (g->grid == GRID_QUICK && !diagonal) continue;
+      if (g->grid == GRID_EMULATED && ((i + 5) % COUNT(size) != j || size[i] > 130 || size[j] > 130)) continue;
+      c.desc.Sq = g->grid == GRID_EMULATED ? 5 : g->kernel->row_tile + 1;
+      c.desc.Skv = g->grid == GRID_EMULATED ? 19 : 35;
+      c.desc.Dqk = size[i];
+      c.desc.Dv = size[j];
+      emit(g, c);
+    }
+}
+
+static void layouts(struct visitor *g)
+{
+  static const char *const arrangements[] = {"cccc", "ssss", "pppp", "tttt", "xxxx", "cbbc", "bccc", "coos",
+                                             "sctp", "tpcs", "ptsc", "cxtp", "stbx", "bobt", "xbop"};
+  for (size_t i = 0; i < COUNT(arrangements); i++)
+    for (int variant = 0; variant < (g->grid == GRID_EMULATED ? 1 : 4); variant++) {
+      struct check_case c = plain("layouts");
+      c.desc.B = 2;
+      c.desc.Hq = 4;
+      c.desc.Hkv = 2;
+      c.desc.Sq = 7;
+      c.desc.Dqk = variant % 2 ? 16 : 17;
+      c.desc.Dv = variant % 2 ? 40 : 19;
+      c.desc.flags = variant / 2 ? ATTN_CAUSAL : 0;
+      memcpy(c.arrangement, arrangements[i], 4);
+      emit(g, c);
+    }
+}
+
+static void groups(struct visitor *g)
+{
+  static const int64_t heads[][2] = {{2, 1}, {3, 1}, {6, 3}, {8, 2}, {5, 1}, {12, 1}, {16, 2}, {3, 3}};
+  const int64_t queries[] = {1, 2, g->kernel->row_tile};
+  for (size_t i = 0; i < COUNT(heads); i++)
+    for (size_t q = 0; q < COUNT(queries); q++)
+      for (int causal = 0; causal < 2; causal++) {
+        struct check_case c = plain("groups");
+        if (g->grid == GRID_EMULATED && (i + q + (size_t)causal) % 3) continue;
+        c.desc.B = 1 + (int64_t)i % 2;
+        c.desc.Hq = heads[i][0];
+        c.desc.Hkv = heads[i][1];
+        c.desc.Sq = queries[q];
+        c.desc.flags = causal ? ATTN_CAUSAL : 0;
+        emit(g, c);
+      }
+}
+
+static void causality(struct visitor *g)
+{
+  static const int64_t shape[][2] = {{7, 7}, {33, 65}, {40, 7}, {7, 40}, {1, 20}, {20, 1}, {65, 33}, {25, 300}};
+  for (size_t i = 0; i < COUNT(shape); i++) {
+    const int64_t Sq = shape[i][0], Skv = shape[i][1];
+    const int64_t offset[] = {0, 1, -1, 5, -5, 17, -16, Sq - Skv, -Skv, -Skv - 3, Skv + 3, INT64_MIN, INT64_MAX};
+    for (size_t o = 0; o < COUNT(offset); o++)
+      for (int group = 1; group < 4; group += 2) {
+        struct check_case c = plain("causal");
+        if (g->grid == GRID_EMULATED && (i > 3 || (i + o) % 2 || (group > 1 && o % 4))) continue;
+        c.desc.Hq = group;
+        c.desc.Sq = Sq;
+        c.desc.Skv = Skv;
+        c.desc.flags = ATTN_CAUSAL;
+        c.desc.causal_offset = offset[o];
+        emit(g, c);
+      }
+  }
+}
+
+static void masks(struct visitor *g)
+{
+  static const char *const dims[] = {"s", "", "bhs", "h", "bs"};
+  static const int64_t lengths[] = {0, 1, 21, 64};
+  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE; kind++)
+    for (int pattern = 0; pattern < PATTERN_COUNT; pattern++)
+      for (size_t d = 0; d < COUNT(dims); d++)
+        for (int step = 1; step < 4; step++)
+          for (size_t l = 0; l < COUNT(lengths); l++) {
+            struct check_case c = plain("masks");
+            const size_t pick = (size_t)pattern + d + (size_t)step + 2 * l + (size_t)kind;
+            if (pattern == PATTERN_LOWEST && kind != ATTN_MASK_ADDITIVE) continue;
+            if (g->grid == GRID_QUICK && pick % 4) continue;
+            if (g->grid == GRID_EMULATED && (pick % 12 || pattern == PATTERN_ALL)) continue;
+            c.desc.B = 2;
+            c.desc.Hq = 2 + 2 * (int64_t)(d % 2);
+            c.desc.Hkv = 2;
+            c.desc.Sq = 9;
+            c.desc.Skv = pattern == PATTERN_TILES ? 135 : 70;
+            c.desc.Dqk = c.desc.Dv = 12;
+            c.desc.mask.length = lengths[l];
+            c.desc.flags = pick % 3 == 0 ? ATTN_CAUSAL : 0;
+            set_mask(&c, (attn_mask_kind)kind, (enum pattern)pattern, dims[d], step == 3 ? 0 : step);
+            if (c.mask_step == 0 && !c.mask_s) c.mask_s = true; /* all four 0 would mean contiguous */
+            emit(g, c);
+          }
+  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE; kind++) /* long enough to hide whole blocks of keys */
+    for (int pattern = 0; pattern < PATTERN_LOWEST; pattern++) {
+      struct check_case c = plain("masks-long");
+      if (g->grid == GRID_EMULATED && pattern % 3 == 2) continue;
+      c.desc.Hq = 2;
+      c.desc.Sq = 2 * g->kernel->row_tile + 3;
+      c.desc.Skv = 613;
+      c.desc.Dqk = c.desc.Dv = 8;
+      c.desc.mask.length = pattern % 2 ? 600 : 0;
+      set_mask(&c, (attn_mask_kind)kind, (enum pattern)pattern, pattern % 2 ? "hs" : "s", 1);
+      emit(g, c);
+    }
+}
+
+static void values(struct visitor *g)
+{
+  static const int64_t keys[] = {5, 33, 130, 300};
+  for (int data = 0; data < DATA_COUNT; data++)
+    for (size_t k = 0; k < COUNT(keys); k++)
+      for (int variant = 0; variant < 4; variant++) {
+        struct check_case c = plain("values");
+        if (g->grid == GRID_EMULATED && ((k + (size_t)variant) % 4 || keys[k] > 130)) continue;
+        c.desc.Sq = g->kernel->row_tile + 2;
+        c.desc.Skv = keys[k];
+        c.desc.Dqk = variant % 2 ? 32 : 5;
+        c.desc.Dv = variant % 2 ? 32 : 9;
+        c.data = (enum data)data;
+        if (variant == 2) c.desc.flags = ATTN_CAUSAL;
+        if (variant == 3) set_mask(&c, ATTN_MASK_BOOL, PATTERN_RANDOM, "s", 1);
+        emit(g, c);
+      }
+  static const float scales[] = {0, 1, -1, 0.01f, 3, 1e-20f, -0.125f, 64};
+  for (size_t i = 0; i < COUNT(scales); i++) {
+    struct check_case c = plain("scale");
+    c.desc.scale = scales[i];
+    c.desc.flags = ATTN_SCALE_EXPLICIT;
+    emit(g, c);
+  }
+}
+
+static void plants(struct visitor *g)
+{
+  for (int plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++)
+    for (int variant = 0; variant < 12; variant++) {
+      struct check_case c = plain("plants");
+      if (g->grid == GRID_EMULATED && variant > 6) continue;
+      c.desc.Hq = 4;
+      c.desc.Hkv = 2;
+      c.desc.Sq = variant < 7 ? 13 : 40;
+      c.desc.Skv = variant < 7 ? 75 : 300;
+      c.desc.Dqk = 12;
+      c.desc.Dv = variant % 2 ? 21 : 40;
+      c.plant = (enum plant)plant;
+      switch (variant % 6) {
+      case 0: c.desc.flags = ATTN_CAUSAL; break;
+      case 1: set_mask(&c, ATTN_MASK_BOOL, PATTERN_RANDOM, "s", 1); break;
+      case 2: set_mask(&c, ATTN_MASK_ADDITIVE, PATTERN_RANDOM, "bhs", 2); break;
+      case 3: set_mask(&c, ATTN_MASK_BOOL, PATTERN_TILES, "", 1); break;
+      case 4:
+        set_mask(&c, ATTN_MASK_BOOL, PATTERN_WINDOW, "s", 1);
+        c.desc.mask.length = 50;
+        c.desc.flags = ATTN_CAUSAL;
+        c.desc.causal_offset = -20;
+        break;
+      default: break;
+      }
+      emit(g, c);
+    }
+}
+
+static void threads(struct visitor *g)
+{
+  const int scale = g->grid == GRID_EMULATED ? 1 : 3;
+  for (int variant = 0; variant < (g->grid == GRID_EMULATED ? 2 : 6); variant++) {
+    struct check_case c = plain("threads");
+    c.threads = true;
+    c.desc.B = 2;
+    c.desc.Hq = variant % 2 ? 6 : 4;
+    c.desc.Hkv = 2;
+    c.desc.Sq = 67 * scale;
+    c.desc.Skv = 131 * scale;
+    c.desc.Dqk = c.desc.Dv = g->grid == GRID_EMULATED ? 16 : 40;
+    if (variant % 3 == 1) c.desc.flags = ATTN_CAUSAL;
+    if (variant % 3 == 2) set_mask(&c, ATTN_MASK_ADDITIVE, PATTERN_RANDOM, "hs", 1);
+    emit(g, c);
+  }
+}
+
+static char pick(struct rng *r, const char *letters) { return letters[rng_below(r, (int64_t)strlen(letters))]; }
+
+static void randomly(struct visitor *g)
+{
+  const int n = g->grid == GRID_FULL ? 1200 : g->grid == GRID_QUICK ? 120 : 30;
+  struct rng r = {g->seed};
+  const int64_t most = g->grid == GRID_EMULATED ? 40 : 90;
+  for (int i = 0; i < n; i++) {
+    char group[32];
+    snprintf(group, sizeof group, "random-%d", i);
+    struct check_case c = plain(group);
+    c.desc.B = 1 + rng_below(&r, 2);
+    c.desc.Hkv = 1 + rng_below(&r, 3);
+    c.desc.Hq = c.desc.Hkv * (1 + rng_below(&r, 4));
+    c.desc.Sq = 1 + rng_below(&r, 1 + most / c.desc.Hq);
+    c.desc.Skv = 1 + rng_below(&r, rng_below(&r, 4) ? most : 5 * most);
+    c.desc.Dqk = 1 + rng_below(&r, rng_below(&r, 4) ? 40 : 140);
+    c.desc.Dv = 1 + rng_below(&r, rng_below(&r, 4) ? 40 : 140);
+    if (rng_below(&r, 3) == 0) {
+      c.desc.flags = ATTN_CAUSAL;
+      c.desc.causal_offset = rng_below(&r, 2) ? 0 : rng_below(&r, 2 * c.desc.Skv) - c.desc.Skv;
+    }
+    const char any[] = "ccsptxbo";
+    for (int t = 0; t < 3; t++) c.arrangement[t] = pick(&r, any);
+    c.arrangement[3] = pick(&r, "ccsptx");
+    if (rng_below(&r, 2)) {
+      const char *const dims[] = {"s", "", "bhs", "hs", "bs", "b"};
+      set_mask(&c, rng_below(&r, 2) ? ATTN_MASK_BOOL : ATTN_MASK_ADDITIVE, (enum pattern)rng_below(&r, PATTERN_LOWEST),
+               dims[rng_below(&r, 6)], 1 + (rng_below(&r, 4) == 0));
+      if (rng_below(&r, 3) == 0) c.desc.mask.length = 1 + rng_below(&r, c.desc.Skv);
+    }
+    if (rng_below(&r, 3) == 0) c.data = (enum data)rng_below(&r, DATA_COUNT);
+    if (rng_below(&r, 5) == 0 && c.data == DATA_NORMAL) c.plant = (enum plant)rng_below(&r, PLANT_COUNT);
+    emit(g, c);
+  }
+}
+
+void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
+                bool (*visit)(const struct check_case *, void *), void *context)
+{
+  struct visitor g = {.kernel = kernel, .grid = grid, .seed = seed, .visit = visit, .context = context};
+  tile_edges(&g);
+  head_sizes(&g);
+  layouts(&g);
+  groups(&g);
+  causality(&g);
+  masks(&g);
+  values(&g);
+  plants(&g);
+  threads(&g);
+  randomly(&g);
+}
