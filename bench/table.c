@@ -132,7 +132,7 @@ static void print_grid(FILE *out, bool markdown, const struct bench_row *rows, i
           strcpy(cell, columns[c].head);
         else
           cell_of(c, &rows[line], cell);
-        fprintf(out, markdown ? "| %*s " : "%*s  ", columns[c].left ? -width[c] : width[c], cell);
+        fprintf(out, markdown ? "| %*s " : c ? "  %*s" : "%*s", columns[c].left ? -width[c] : width[c], cell);
       }
     }
     fputs(markdown ? "|\n" : "\n", out);
@@ -144,6 +144,42 @@ static void print_notes(FILE *out, const struct bench_row *rows, int count)
   for (int i = 0; i < count; i++)
     if (!timed(&rows[i]) && rows[i].note[0])
       fprintf(out, "%s: %s: %s\n", rows[i].state == BENCH_WRONG ? "WRONG" : "left out", rows[i].name, rows[i].note);
+}
+
+/* A line for the roofs of the same kind as roof first, if it is the first of them. */
+static void print_roofs_like(FILE *out, const struct bench_roofs *roofs, int first)
+{
+  const struct bench_roof *kind = bench_roofs_get(roofs, first);
+  for (int i = 0; i < bench_roofs_count(roofs); i++) {
+    const struct bench_roof *r = bench_roofs_get(roofs, i);
+    if (r->read != kind->read || r->isa != kind->isa) continue;
+    if (i < first) return;
+    if (i == first) fprintf(out, "  %-6s", kind->read ? "read" : attn_isa_name(kind->isa));
+    fprintf(out, kind->read ? "  T%d %.1f" : "  T%d %.0f", r->threads, r->best / 1e9);
+    fprintf(out, kind->read ? " (%.1f)" : " (%.0f)", r->worst / 1e9);
+  }
+  fputs(kind->read ? " GB/s from beyond the caches\n" : " GFLOP/s\n", out);
+}
+
+/* With one thread, processor time short of real time means that others had the core. */
+static void print_busy(FILE *out, const struct bench_row *rows, int count)
+{
+  int alone = 0, disturbed = 0;
+  for (int i = 0; i < count; i++) {
+    if (!timed(&rows[i]) || rows[i].threads > 1) continue;
+    double real = 0, cpu = 0;
+    for (int n = 0; n < rows[i].repetitions; n++) {
+      real += rows[i].repetition[n].real_s;
+      cpu += rows[i].repetition[n].cpu_s;
+    }
+    alone++;
+    disturbed += cpu < 0.95 * real;
+  }
+  if (disturbed)
+    fprintf(out,
+            "The machine was busy: %d of the %d cases on one thread had their core for less than 95 %% of the time; their "
+            "figures are too low.\n",
+            disturbed, alone);
 }
 
 static void print_legend(FILE *out, const struct bench_row *rows, int count, const struct bench_roofs *roofs)
@@ -162,21 +198,11 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
           out);
   fprintf(out, ". max error: max|o - oracle|/max|oracle|, float64, %s.\n",
           whole ? "all rows" : "all rows or, of large problems, a sample");
-  fputs(
-      "FMA roof: the kernel's own ISA on as many cores, sampled beside each case; over the run (best, lowest in brackets)",
-      out);
-  for (int i = 0, n = 0; i < bench_roofs_count(roofs); i++) {
-    const struct bench_roof *r = bench_roofs_get(roofs, i);
-    if (!r->read)
-      fprintf(out, "%s %s T%d %.0f (%.0f)", n++ ? "," : ":", attn_isa_name(r->isa), r->threads, r->best / 1e9,
-              r->worst / 1e9);
-  }
-  fputs(" GFLOP/s;\nread bandwidth beyond the caches", out);
-  for (int i = 0, n = 0; i < bench_roofs_count(roofs); i++) {
-    const struct bench_roof *r = bench_roofs_get(roofs, i);
-    if (r->read) fprintf(out, "%s T%d %.1f", n++ ? "," : ":", r->threads, r->best / 1e9);
-  }
-  fputs(" GB/s.\n", out);
+  fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
+        "sample):\n",
+        out);
+  for (int i = 0; i < bench_roofs_count(roofs); i++) print_roofs_like(out, roofs, i);
+  print_busy(out, rows, count);
 }
 
 /* RFC 4180: quoted, quotes doubled. */

@@ -237,8 +237,8 @@ static int measure(const struct bench_case_list *list, const struct options *o)
     const int finished = run_cases(runner, list, rows, o);
     const struct bench_roofs *roofs = bench_runner_roofs(runner);
     for (int i = 0; i < OUTPUTS; i++)
-      if (o->path[i]) files_ok &= write_output(i, &file[i], rows, finished, roofs, &o->settings);
-    if (!o->quiet) bench_table_print(stdout, BENCH_TABLE_TEXT, rows, finished, roofs);
+      if (o->path[i] && finished) files_ok &= write_output(i, &file[i], rows, finished, roofs, &o->settings);
+    if (!o->quiet && finished) bench_table_print(stdout, BENCH_TABLE_TEXT, rows, finished, roofs);
     if (stop) fprintf(stderr, "attnbench run: interrupted after %d of %d cases\n", finished, list->count);
     code = verdict(rows, finished, files_ok);
     for (int i = 0; i < finished; i++) bench_row_free(&rows[i]);
