@@ -4,6 +4,7 @@
 
 #include "../kernels/reference/half.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -173,7 +174,10 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
                              .lse = desc->lse};
   p->scale = desc->scale;
   if (desc->scale == 0 && !(desc->flags & ATTN_SCALE_EXPLICIT)) p->scale = desc->Dqk ? 1 / sqrt((double)desc->Dqk) : 0;
-  p->q_factor = (float)(p->scale * 1.44269504088896340736);
+  const double factor = p->scale * 1.44269504088896340736;
+  if (fabs(factor) > FLT_MAX)
+    return attn_fail(ATTN_ERR_INVALID, "scale = %g is too large: times log2(e) it must be a finite f32", p->scale);
+  p->q_factor = (float)factor;
 
   const size_t element_bytes = attn_element_bytes(desc->dtype);
   const struct tensor tensors[] = {

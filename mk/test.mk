@@ -23,3 +23,78 @@ $(BUILD)/tests/check_kernels: $(KERNEL_TEST_OBJ) $(BUILD)/libattn.a
 $(BUILD)/tests/check_kernels_static: $(KERNEL_TEST_OBJ) $(BUILD)/libattn.a
 	@mkdir -p $(@D)
 	$(CC) $(OPT) -static -fopenmp -o $@ $^ $(LIB_LIBS)
+
+# Seed of the harness; a fixed one, so that `make test` of one commit says the same twice. TEST_SEED=$RANDOM looks further.
+TEST_SEED ?= 1
+SAN_BUILD := $(BUILD)/sanitized
+# leaks: libgomp keeps its pool of threads to the end
+SAN_ENV   := ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+  LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
+SAN_MAKE   = $(MAKE) --no-print-directory BUILD=$(SAN_BUILD) SANITIZE=address,undefined DEBUG=
+
+# One program per file tests/unit/test_*.c, with cmocka.
+UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+UNIT_LIBS := -lcmocka
+
+$(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libattn.a
+	@mkdir -p $(@D)
+	$(CC) $(OPT) -fopenmp -o $@ $^ $(UNIT_LIBS) $(LIB_LIBS)
+
+unit-tests: $(UNIT_BIN)
+sanitized-tests:
+	+@$(SAN_MAKE) $(SAN_BUILD)/tests/check_kernels $(UNIT_BIN:$(BUILD)/%=$(SAN_BUILD)/%)
+
+TEST_SUITES += kernels
+suite_kernels         := $(BUILD)/tests/check_kernels --grid full --seed $(TEST_SEED) --exp2-stride 1
+suite_kernels_needs   := $(BUILD)/tests/check_kernels
+suite_kernels_seconds := 400
+
+TEST_SUITES += $(UNIT_SRC:tests/unit/test_%.c=%)
+$(foreach u,$(UNIT_SRC:tests/unit/test_%.c=%),$(eval suite_$u := $(BUILD)/tests/test_$u)\
+  $(eval suite_$u_needs := $(BUILD)/tests/test_$u))
+
+TEST_SUITES += kernels-sanitized
+suite_kernels-sanitized         := $(SAN_ENV) $(SAN_BUILD)/tests/check_kernels --grid quick --seed $(TEST_SEED)
+suite_kernels-sanitized_needs   := sanitized-tests
+suite_kernels-sanitized_seconds := 400
+
+TEST_SUITES += $(UNIT_SRC:tests/unit/test_%.c=%-sanitized)
+$(foreach u,$(UNIT_SRC:tests/unit/test_%.c=%),$(eval suite_$u-sanitized := $(SAN_ENV) $(SAN_BUILD)/tests/test_$u)\
+  $(eval suite_$u-sanitized_needs := sanitized-tests))
+
+# The public header and the exported symbols.
+TEST_SUITES += header
+suite_header       := CC='$(CC)' CXX='$(CXX)' tests/header.sh $(BUILD)/libattn.so
+suite_header_needs := $(BUILD)/libattn.so
+
+# Cases of the ONNX project, where they were laid beside the tree.
+ONNX_CASES ?= ../shared/conformance/onnx
+TEST_SUITES += conformance
+suite_conformance       := $(if $(wildcard $(ONNX_CASES)),$(BUILD)/attnbench conformance $(ONNX_CASES),echo "skipped: no folder $(ONNX_CASES)"; echo "0 passed, 0 failed, 1 skipped")
+suite_conformance_needs := $(if $(wildcard $(ONNX_CASES)),$(BUILD)/attnbench)
+
+# Scripts tests/test_<name>.sh: called with the build folder.
+SHELL_TESTS := $(sort $(wildcard tests/test_*.sh))
+TEST_SUITES += $(SHELL_TESTS:tests/test_%.sh=%)
+$(foreach t,$(SHELL_TESTS:tests/test_%.sh=%),$(eval suite_$t := BUILD=$(BUILD) sh tests/test_$t.sh $(BUILD))\
+  $(eval suite_$t_needs := $(BUILD)/attnbench))
+
+SUITES ?= $(TEST_SUITES)
+
+test: ## install what is missing, build and run all tests (SUITES="name ..." for some); ends in N passed, N failed
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory test-run
+
+# Prerequisites are expanded a second time, when all fragments have added their suites.
+.SECONDEXPANSION:
+test-run: $$(foreach s,$$(SUITES),$$(suite_$$s_needs))
+	@tests/run-tests $(BUILD)/test-logs $(foreach s,$(SUITES),$s $(or $(suite_$s_seconds),300) \
+	  $(call shell_quote,$(suite_$s)))
+
+shell_quote = '$(subst ','\'',$1)'
+
+list-suites: ## names of the test suites
+	@printf '%s\n' $(TEST_SUITES)
+
+.PHONY: test test-run unit-tests sanitized-tests list-suites
