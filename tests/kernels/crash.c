@@ -46,9 +46,9 @@ static void on_signal(int signal, siginfo_t *info, void *unused)
 void crash_install(void)
 {
   main_thread = (pid_t)syscall(SYS_gettid);
-  const size_t bytes = 1 << 16;
-  stack_t stack = {.ss_sp = malloc(bytes), .ss_size = bytes};
-  if (!stack.ss_sp || sigaltstack(&stack, NULL)) {
+  static char room[1 << 16];
+  stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
+  if (sigaltstack(&stack, NULL)) {
     perror("check_kernels: sigaltstack");
     exit(4);
   }
