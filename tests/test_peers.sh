@@ -49,7 +49,8 @@ expect "rounds" 'not a positive number' $peers --rounds 0
 $peers --list >"$work/out" 2>"$work/err" || fail "--list: exit code $?"
 grep -q '^llama31-8b-4096 .*32/8 heads, 4096 x 4096, D 128, causal, f32' "$work/out" || fail "--list: Llama is not in it"
 $peers --help | grep -q 'exit codes' || fail "--help: no exit codes in it"
-$peers --case 'attn/libattn/f32/B:1/Hq:16/Hkv:16/Sq:197/' --list | grep -q '^vit-l16 ' ||
+$peers --case 'attn/ggml/f32/B:1/Hq:16/Hkv:16/Sq:197/Skv:197/Dqk:64/Dv:64/none/T:2/real_time' --list >"$work/out" &&
+  [ "$(grep -c ' heads, ' "$work/out")" = 1 ] && grep -q '^vit-l16 ' "$work/out" ||
   fail "--case: a row's name finds no case"
 
 PYTHONPATH=tools/peers $python -B - "$work" <<'PYTHON' || fail "statistics or header"

@@ -106,11 +106,16 @@ class UsageError(Exception):
     pass
 
 
+def of_any_contestant(pattern):
+    """The name of a result row finds its case, whoever ran it and with however many threads."""
+    return re.sub(r"/T:\d+(/real_time(_median)?)?$", "", re.sub(r"^attn/[^/]*/", "attn/[^/]*/", pattern))
+
+
 def choose_cases(patterns):
     if not patterns:
         return list(CASES)
     try:
-        compiled = [re.compile(pattern) for pattern in patterns]
+        compiled = [re.compile(of_any_contestant(pattern)) for pattern in patterns]
     except re.error as error:
         raise UsageError(f"--case: {error}") from None
     chosen = [

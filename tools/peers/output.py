@@ -10,6 +10,7 @@ import machine
 from cases import CASES
 from stats import geomean, median, sign_interval
 
+MASK_TEXT = {"none": "no mask", "causal": "causal", "bool": "boolean mask", "additive": "additive mask"}
 BY_NAME = {case.name: case for case in CASES}
 
 
@@ -43,9 +44,9 @@ def ordered(rows):
 
 
 def shape(case):
-    heads = f"{case.Hq} heads" if case.G == 1 else f"{case.Hq}/{case.Hkv} heads"
+    heads = f"{case.Hq} head{'s' * (case.Hq > 1)}" if case.G == 1 else f"{case.Hq}/{case.Hkv} heads"
     batch = f"B {case.B}, " if case.B > 1 else ""
-    return f"{batch}{heads}, {case.Sq} x {case.Skv}, D {case.D}, {case.mask}, {case.dtype}"
+    return f"{batch}{heads}, {case.Sq} x {case.Skv}, D {case.D}, {MASK_TEXT[case.mask]}, {case.dtype}"
 
 
 def threads_text(threads):

@@ -33,7 +33,7 @@ class PeerGgml:
         return tensor
 
     def _mask(self, case, tensors):
-        if case.mask == "full":
+        if case.mask == "none":
             return None
         if case.mask == "causal":
             mask = np.triu(np.full((case.Sq, case.Skv), -np.inf, np.float16), 1 + case.Skv - case.Sq)

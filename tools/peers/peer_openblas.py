@@ -82,7 +82,7 @@ class PeerOpenblas:
             np.matmul(tensors.q[b, h, i0:i1] * factor, k.T, out=scores)
             if case.mask == "causal":
                 scores[:, i0:][upper[: i1 - i0, : i1 - i0]] = -np.inf
-            elif case.mask != "full":
+            elif case.mask != "none":
                 scores += additive[h % len(additive), i0:i1]
             softmax_times_v(scores, v, out[b, h, i0:i1])
 

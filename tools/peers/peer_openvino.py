@@ -67,7 +67,7 @@ class PeerOpenvino:
         return compiled, compiled.create_infer_request()
 
     def prepare(self, case, tensors, threads):
-        step = case.Sq == 1 and case.mask == "full"
+        step = case.Sq == 1 and case.mask == "none"
         try:
             return (self._prepare_step if step else self._prepare_prefill)(case, tensors, threads)
         except RuntimeError as error:

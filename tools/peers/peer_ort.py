@@ -91,9 +91,9 @@ class PeerOrtGqa(_Ort):
     )
 
     def prepare(self, case, tensors, threads):
-        step = case.Sq == 1 and case.mask == "full"
+        step = case.Sq == 1 and case.mask == "none"
         if case.mask != "causal" and not step:
-            raise Unsupported("the operator is always causal" if case.mask == "full" else "no dense mask beside causality")
+            raise Unsupported("the operator is always causal" if case.mask == "none" else "no dense mask beside causality")
         kind, fresh = case.dtype, 1 if step else case.Skv
         inputs = {"q": (tensors.bshd("q"), kind)}
         cache = {}
