@@ -13,13 +13,14 @@ fail() {
   failures=$((failures + 1))
 }
 
-# expect NAME PATTERN COMMAND...: exit code 2 within 20 seconds, and standard error matches.
+# expect NAME PATTERN COMMAND...: exit code 2 within seconds (45 on a machine that has ten other things to do), and standard
+# error matches.
 expect() {
   name=$1 pattern=$2
   shift 2
-  timeout 20 "$@" >"$work/out" 2>"$work/err"
+  timeout 45 "$@" >"$work/out" 2>"$work/err"
   code=$?
-  [ $code = 2 ] || fail "$name: exit code $code, not 2 (124: took more than 20 s): $(head -n 3 "$work/err")"
+  [ $code = 2 ] || fail "$name: exit code $code, not 2 (124: took more than 45 s): $(head -n 3 "$work/err")"
   grep -Eq -e "$pattern" "$work/err" || fail "$name: standard error does not say '$pattern': $(head -n 3 "$work/err")"
 }
 peers="$python -B tools/peers/main.py"

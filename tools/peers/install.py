@@ -13,6 +13,7 @@ import venv
 
 QUICK = ("--retries", "0", "--timeout", "8")  # an index that does not answer must be noticed within seconds
 PATIENT = ("--retries", "2", "--timeout", "30")
+PIP_WITH_PYTHON_OPTION = (22, 3)
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -72,15 +73,26 @@ class Environment:
             raise InstallError(
                 f"cannot write to {self.folder}: {error.strerror}; name another folder: make peers BUILD=..."
             ) from None
-        if os.path.exists(self.python) and self._run("-m", "pip", "--version").returncode == 0:
-            return
-        self.say(f"making a virtual environment in {self.folder}/venv")
-        try:
-            venv.create(os.path.join(self.folder, "venv"), with_pip=True, clear=True, symlinks=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise InstallError(
-                f"cannot make a virtual environment ({error}); on Debian: apt-get install python3-venv"
-            ) from None
+        if not os.path.exists(self.python) or self._run("-c", "").returncode:
+            self.say(f"making a virtual environment in {self.folder}/venv")
+            venv.create(os.path.join(self.folder, "venv"), with_pip=False, clear=True, symlinks=True)
+        self.pip = self._pip_outside() or self._pip_inside()
+
+    def _pip_outside(self):
+        """The pip of the Python that runs this, told to install elsewhere: saves unpacking another."""
+        command = (sys.executable, "-m", "pip")
+        version = subprocess.run(
+            (*command, "--version"), env=self.child_environment(), text=True, capture_output=True, check=False
+        )
+        number = re.match(r"pip (\d+)\.(\d+)", version.stdout)
+        if number and tuple(map(int, number.groups())) >= PIP_WITH_PYTHON_OPTION:
+            return (*command, "--python", self.python)
+        return None
+
+    def _pip_inside(self):
+        if self._run("-m", "pip", "--version").returncode and self._run("-m", "ensurepip").returncode:
+            raise InstallError("there is no pip, nor ensurepip to make one; on Debian: apt-get install python3-venv")
+        return (self.python, "-m", "pip")
 
     def _run(self, *arguments):
         return subprocess.run(
@@ -93,7 +105,7 @@ class Environment:
 
     def _pip(self, arguments, environment=None):
         """None when it worked, else the line of pip's output that says why not."""
-        command = (self.python, "-m", "pip", "install", "--quiet", *arguments)
+        command = (*self.pip, "install", "--quiet", *arguments)
         done = subprocess.run(
             command, env={**self.child_environment(), **(environment or {})}, text=True, capture_output=True, check=False
         )
@@ -107,6 +119,11 @@ class Environment:
         )
         errors = [line for line in lines if line.startswith("ERROR")]
         return (unreachable or (errors or lines or ["no output"])[-1])[:300]
+
+    def versions(self, distribution):
+        """What `pip index versions` prints; empty where it cannot tell."""
+        command = (*self.pip, "index", *QUICK, "versions", distribution)
+        return subprocess.run(command, env=self.child_environment(), text=True, capture_output=True, check=False).stdout
 
     def require_numpy(self):
         if self.has("numpy"):
@@ -147,8 +164,8 @@ def wheels(*names):
 def torch_candidates(environment):
     """Never a build with CUDA, which is gigabytes: a local CPU version if the index lists one, then PyTorch's own CPU
     index; the plain wheel only where it is a CPU build anyway."""
-    listed = environment._run("-m", "pip", "index", *QUICK, "versions", "torch")
-    cpu = [v.strip() for v in re.findall(r"[\w.]+\+cpu", listed.stdout)]
+    listed = environment.versions("torch")
+    cpu = [v.strip() for v in re.findall(r"[\w.]+\+cpu", listed)]
     candidates = [(version, ("--only-binary", ":all:", f"torch=={version}"), {}) for version in cpu[:1]]
     candidates.append(
         (
