@@ -29,8 +29,9 @@ $(BUILD)/time_%: $(BUILD)/obj/tools/mca/time_%.o
 # What this CPU can run is measured beside the model.
 TIMED = $(if $(filter x86_64,$(ARCH)),$(foreach isa,avx2 avx512,$(if $(shell grep -m1 -ow \
   '$(isa:avx512=avx512vl)' /proc/cpuinfo),fwd_f32_$(isa))))
-MCA_OBJ = $(patsubst %,$(BUILD)/obj/kernels/x86/fwd_f32_%.o,$(if $(filter x86_64,$(ARCH)),avx2 avx512))
-MCA_ARM_OBJ = $(ARM_BUILD)/obj/kernels/arm/fwd_f32_neon.o
+MCA_OBJ = $(patsubst %,$(BUILD)/obj/kernels/x86/%.o,$(if $(filter x86_64,$(ARCH)),$(foreach isa,avx2 avx512,\
+  fwd_f32_$(isa) fwd_f16_$(isa) fwd_bf16_$(isa))))
+MCA_ARM_OBJ = $(patsubst %,$(ARM_BUILD)/obj/kernels/arm/%_neon.o,fwd_f32 fwd_f16 fwd_bf16)
 
 mca: $(MCA_OBJ) $(TIMED:%=$(BUILD)/time_%) ## cost the inner loops with llvm-mca and write docs/modelled.md
 	+$(ARM_MAKE) $(MCA_ARM_OBJ)
@@ -39,7 +40,6 @@ mca: $(MCA_OBJ) $(TIMED:%=$(BUILD)/time_%) ## cost the inner loops with llvm-mca
 
 # With the compiler of this build and, where they are installed, clang and the cross compiler (binutils read clang's names
 # of inlined functions from DWARF 4 only). The loops of a sanitizer build are not those that ship: nothing to check.
-TEST_SUITES += check-spills
 ifdef SANITIZE
 check-spills:
 	@echo "check-spills: the kernels of a sanitizer build are not optimised"; echo "0 passed, 0 failed, 1 skipped"
@@ -52,5 +52,8 @@ check-spills: $(if $(findstring clang,$(CC)),,$(SPILL_OBJ)) $(FIXTURE_OBJ) ## fa
 	  $$(command -v clang > /dev/null && echo $(CLANG_SPILL_OBJ)) \
 	  $$(command -v $(CROSS_ARM)gcc > /dev/null && echo $(ARM_SPILL_OBJ))
 endif
+
+TEST_SUITES += spills
+suite_spills = $(MAKE) --no-print-directory check-spills
 
 .PHONY: mca check-spills

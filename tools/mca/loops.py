@@ -1,8 +1,9 @@
 """Finds the hot loops of a kernel's object file, from its disassembly and its debug information.
 
 A hot loop is a straight run of instructions that ends in a branch back to its first one and multiplies and adds on the
-way: no call, and no other branch but out of the loop. Which tile a loop belongs to is read from the debug information: the tiles are always
-inlined, so the chain of inlined functions at a multiply-add is e.g. vf_fma < qk_tile < score_tile < stream_block.
+way: no call, and no other branch but out of the loop. Which tile a loop belongs to is read from the debug information:
+the tiles are always inlined, so the chain of inlined functions at a multiply-add is e.g. vf_fma < qk_tile < score_tile <
+stream_block.
 """
 
 import os
@@ -85,7 +86,8 @@ class Loop:
         """Instructions that write vector registers to memory: an accumulator that does not live in a register."""
         if self.machine == "aarch64":
             return [i for i in self.body if re.match(r"st", i.mnemonic) and re.search(r"\b[qvds]\d", i.operands)]
-        return [i for i in self.body if re.match(r"v?mov|vextract", i.mnemonic) and re.search(r"%[xyz]mm\d+,[^%]*\(", i.operands)]
+        to_memory = re.compile(r"%[xyz]mm\d+,[^%]*\(")
+        return [i for i in self.body if re.match(r"v?mov|vextract", i.mnemonic) and to_memory.search(i.operands)]
 
     def text(self):
         """The loop as an assembler wants it."""
@@ -126,9 +128,9 @@ class ObjectFile:
         return found[0] if found else "unknown compiler"
 
     def _run(self, tool, *arguments, stdin=None):
-        environment = dict(os.environ, LC_ALL="C")
+        command, environment = [self.prefix + tool, *arguments], dict(os.environ, LC_ALL="C")
         try:
-            done = subprocess.run([self.prefix + tool, *arguments], input=stdin, capture_output=True, text=True, env=environment)
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment)
         except FileNotFoundError:
             raise SystemExit(f"{self.prefix}{tool}: not installed (Debian: binutils, binutils-aarch64-linux-gnu)")
         if done.returncode != 0:
@@ -153,7 +155,7 @@ class ObjectFile:
     def _scan(self, section, function, instructions):
         index = {instruction.address: i for i, instruction in enumerate(instructions)}
         frame_pointer = any(
-            (i.mnemonic == "mov" and i.operands.replace(" ", "") in ("%rsp,%rbp", "x29,sp")) for i in instructions
+            i.mnemonic in ("mov", "add") and re.match(r"%rsp,%rbp$|x29,\s*sp\b", i.operands) for i in instructions
         )
         found = []
         for end, instruction in enumerate(instructions):

@@ -131,22 +131,36 @@ def hot_tiles(objectfile):
     for loop in objectfile.loops:
         if loop.tile and TILE.search(loop.tile):
             tiles.setdefault((loop.tile, len(loop.accumulators())), []).append(loop)
-    return dict(sorted(tiles.items(), key=lambda item: (-item[0][1], item[0][0])))
+    return dict(sorted(tiles.items(), key=lambda item: (-item[0][1], not item[0][0].startswith("qk"))))
 
 
 def kernel_name(path):
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def model_section(mca, objects):
-    lines, failures, noted = [], [], set()
+def alike(objects):
+    """Objects whose loops consist of the same instructions, registers and addresses aside, in one list."""
+    groups = {}
     for objectfile in objects:
-        name = kernel_name(objectfile.path)
         tiles = hot_tiles(objectfile)
         if not tiles:
             raise SystemExit(f"{objectfile.path}: no hot loop of a tile found")
+        mnemonics = lambda loop: tuple(sorted(i.mnemonic for i in loop.body))
+        key = [(tile, sorted({mnemonics(loop) for loop in loops})) for tile, loops in tiles.items()]
+        groups.setdefault(repr(key), []).append(objectfile)
+    return groups.values()
+
+
+def model_section(mca, objects):
+    lines, failures, noted = [], [], set()
+    for group in alike(objects):
+        objectfile = group[0]
+        name = kernel_name(objectfile.path)
+        tiles = hot_tiles(objectfile)
+        others = ", ".join(kernel_name(other.path) for other in group[1:])
         full = max(sums for _, sums in tiles)
-        lines += [f"### {name}", "", f"Compiler: {objectfile.compiler()}", ""]
+        lines += [f"### {name}", "", f"Compiler: {objectfile.compiler()}."]
+        lines += [f"The loops of {others} are the same instructions." if others else "", ""]
         lines += ["| loop | CPU model | cycles | FMAs | cycles/FMA | port limit | of the limit | issue |"]
         lines += ["|---|---|--:|--:|--:|--:|--:|--:|"]
         for (tile, sums), loops in tiles.items():
@@ -206,8 +220,9 @@ def agreement_section(mca, timed, shipped):
         roof = next((loop for loop in object_file.loops if loop.tile == "time_roof"), None)
         for tile in fractions:
             loop = max((ls[0] for (t, _), ls in ours.items() if t == tile), key=lambda l: len(l.fmas()))
-            if roof is None or len(roof.accumulators()) != len(loop.accumulators()) or len(roof.body) > len(roof.fmas()) + 3:
-                raise SystemExit(f"{path}: the compiler made something else of the FMA roof than {len(loop.fmas())} sums")
+            sums = len(loop.accumulators())
+            if roof is None or len(roof.accumulators()) != sums or len(roof.body) > len(roof.fmas()) + 3:
+                raise SystemExit(f"{path}: the compiler made something else of the FMA roof than {sums} sums")
             mnemonics = sorted(i.mnemonic for i in loop.body)
             same = any(sorted(i.mnemonic for i in l.body) == mnemonics for ls in theirs.values() for l in ls)
             corrected = correct(loop.text(), mca.host) is not None
