@@ -58,10 +58,23 @@ static const struct bench_preset_shape full[] = {
     {"additive bias", {ATTN_F32, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_ADDITIVE}, BENCH_HAND_WRITTEN, false},
 };
 
+/* Every kernel once in every data type, and the ones that count on the large shapes. */
+static const struct bench_preset_shape results[] = {
+    {"bert-base", BERT_BASE, BENCH_ALL_KERNELS, false},
+    {"bert-base, f16", {ATTN_F16, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_NONE}, BENCH_ALL_KERNELS, false},
+    {"bert-base, bf16", {ATTN_BF16, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_NONE}, BENCH_ALL_KERNELS, false},
+    {"2k, D 64", {ATTN_F32, 1, 8, 8, 2048, 2048, 64, 64, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"2k, D 128", {ATTN_F32, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"2k, D 128, f16", {ATTN_F16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"2k, D 128, bf16", {ATTN_BF16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"llama-3.1-8b prefill", LLAMA_8B_PREFILL, BENCH_HAND_WRITTEN, false},
+};
+
 #define SHAPES(list) list, (int)(sizeof list / sizeof *list)
 const struct bench_preset bench_presets[] = {
     {"quick", "the model shapes with the hand-written kernels, about 90 s on two cores", SHAPES(quick), 5, 0.05},
     {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
+    {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
     {"full", "model shapes, long and odd ones, masks; every kernel where it can finish", SHAPES(full), 7, 0.2},
 };
 const int bench_preset_count = sizeof bench_presets / sizeof *bench_presets;

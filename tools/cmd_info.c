@@ -1,5 +1,6 @@
 /* attnbench info: what this machine offers, what may be used of it, and which kernel that leads to. */
 #include "command.h"
+#include "evidence.h"
 
 #include "../dispatch/internal.h"
 #include "../dispatch/problem.h"
@@ -122,6 +123,14 @@ static json_t *topology_as_json(const struct attn_topology *t)
                    "default_threads", t->default_threads);
 }
 
+/* A kernel that is too new for the list has none. */
+static const struct evidence *evidence_of(const struct attn_kernel *kernel)
+{
+  static const struct evidence none = {"", "never", "never", "nowhere"};
+  const struct evidence *evidence = evidence_find(kernel->name);
+  return evidence ? evidence : &none;
+}
+
 static int print_json(const struct facts *f)
 {
   const struct attn_topology *t = f->topology;
@@ -129,10 +138,13 @@ static int print_json(const struct facts *f)
   for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
     char buffer[200];
     const char *reason, *status = status_of(f, *k, &reason, buffer, sizeof buffer);
-    json_array_append_new(kernels, json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:s}", "name", (*k)->name, "isa",
-                                             attn_isa_name((*k)->isa), "status", status, "reason", optional_string(reason),
-                                             "comparison_only", ((*k)->flags & ATTN_KERNEL_COMPARISON) != 0, "needs",
-                                             names_of((*k)->needs), "summary", (*k)->summary));
+    const struct evidence *evidence = evidence_of(*k);
+    json_array_append_new(kernels,
+                          json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:s, s:s, s:s, s:s}", "name", (*k)->name, "isa",
+                                    attn_isa_name((*k)->isa), "status", status, "reason", optional_string(reason),
+                                    "comparison_only", ((*k)->flags & ATTN_KERNEL_COMPARISON) != 0, "needs",
+                                    names_of((*k)->needs), "summary", (*k)->summary, "executed", evidence->executed,
+                                    "costed", evidence->costed, "evidence_from", evidence->where));
   }
   json_t *root =
       json_pack("{s:s, s:{s:s, s:o, s:s}, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:i, s:i}, s:o, s:i, s:o}", "version",
@@ -205,8 +217,10 @@ static void print_text(const struct facts *f)
   for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
     char buffer[200];
     const char *reason, *status = status_of(f, *k, &reason, buffer, sizeof buffer);
-    printf("  %-*s  %s%s%s\n  %-*s  %s\n", widest, (*k)->name, status, reason ? ": " : "", reason ? reason : "", widest, "",
-           (*k)->summary);
+    const struct evidence *evidence = evidence_of(*k);
+    printf("  %-*s  %s%s%s\n  %-*s  %s\n  %-*s  executed: %s, speed: %s (%s)\n", widest, (*k)->name, status,
+           reason ? ": " : "", reason ? reason : "", widest, "", (*k)->summary, widest, "", evidence->executed,
+           evidence->costed, evidence->where);
   }
 }
 

@@ -2,6 +2,7 @@
  * int cmd_<name>(int, char **) stands in tools/cmd_<name>.c. */
 COMMAND(run, "Measure", "check and time kernels; ends with a table")
 COMMAND(verify, "Measure", "compare every kernel with the float64 oracle over odd problems")
+COMMAND(results, "Measure", "check and time everything; a page with a section for this CPU")
 COMMAND(peers, "Measure", "side by side with PyTorch, ONNX Runtime, OpenVINO, ggml and OpenBLAS (from a source tree)")
 COMMAND(info, "Inspect", "CPU, caches, cores, and each kernel: taken or passed over, and why")
 COMMAND(attend, "Compute", "attention over your own tensors, from NumPy files to NumPy files")
