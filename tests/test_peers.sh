@@ -6,11 +6,18 @@ cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3}
 work=$(mktemp -d) || exit 2
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
-failures=0
+passed=0 failed=0
+unset MAKEFLAGS MAKELEVEL
 
-fail() {
-  echo "test_peers: $*" >&2
-  failures=$((failures + 1))
+# check STATUS WHAT: counts; tells what failed.
+check() {
+  if [ "$1" = 0 ]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    shift
+    echo "FAILED: $*: $(head -n 3 "$work/err")"
+  fi
 }
 
 # expect NAME PATTERN COMMAND...: exit code 2 within seconds (45 on a machine that has ten other things to do), and standard
@@ -20,15 +27,18 @@ expect() {
   shift 2
   timeout 45 "$@" >"$work/out" 2>"$work/err"
   code=$?
-  [ $code = 2 ] || fail "$name: exit code $code, not 2 (124: took more than 45 s): $(head -n 3 "$work/err")"
-  grep -Eq -e "$pattern" "$work/err" || fail "$name: standard error does not say '$pattern': $(head -n 3 "$work/err")"
+  [ $code = 2 ]
+  check $? "$name: exit code $code, not 2 (124: took more than 45 s)"
+  grep -Eq -e "$pattern" "$work/err"
+  check $? "$name: standard error does not say '$pattern'"
 }
 peers="$python -B tools/peers/main.py"
 
 # An index that refuses connections stands for no network: port 9 of this machine, where nothing listens.
 no_network="env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=http://127.0.0.1:9/simple"
 expect "no network" 'numpy could not be installed' $no_network $peers --build "$work/offline" --case vit-l16
-grep -q 'is there a network' "$work/err" || fail "no network: no remedy named"
+grep -q 'is there a network' "$work/err"
+check $? "no network: no remedy named"
 expect "no network, make" 'numpy could not be installed' $no_network make -s peers BUILD="$work/offline"
 
 # A file where the folder should be: unwritable for root as well.
@@ -47,14 +57,17 @@ expect "too many threads" 'must be all or 1 to' $peers --threads 100000
 expect "no folder" 'cannot write ' $peers --build "$work" --json "$work/none/x.json"
 expect "rounds" 'not a positive number' $peers --rounds 0
 
-$peers --list >"$work/out" 2>"$work/err" || fail "--list: exit code $?"
-grep -q '^llama31-8b-4096 .*32/8 heads, 4096 x 4096, D 128, causal, f32' "$work/out" || fail "--list: Llama is not in it"
-$peers --help | grep -q 'exit codes' || fail "--help: no exit codes in it"
+$peers --list >"$work/out" 2>"$work/err"
+check $? "--list: exit code"
+grep -q '^llama31-8b-4096 .*32/8 heads, 4096 x 4096, D 128, causal, f32' "$work/out"
+check $? "--list: Llama is not in it"
+$peers --help | grep -q 'exit codes'
+check $? "--help: no exit codes in it"
 $peers --case 'attn/ggml/f32/B:1/Hq:16/Hkv:16/Sq:197/Skv:197/Dqk:64/Dv:64/none/T:2/real_time' --list >"$work/out" &&
-  [ "$(grep -c ' heads, ' "$work/out")" = 1 ] && grep -q '^vit-l16 ' "$work/out" ||
-  fail "--case: a row's name finds no case"
+  [ "$(grep -c ' heads, ' "$work/out")" = 1 ] && grep -q '^vit-l16 ' "$work/out"
+check $? "--case: a row's name finds no case"
 
-PYTHONPATH=tools/peers $python -B - "$work" <<'PYTHON' || fail "statistics or header"
+PYTHONPATH=tools/peers $python -B - "$work" >"$work/err" 2>&1 <<'PYTHON'
 import ctypes, math, os, sys
 from header import Header, HeaderError
 from stats import geomean, median, sign_interval
@@ -94,12 +107,16 @@ except HeaderError as error:
 else:
     raise AssertionError("a type that is not known was accepted")
 PYTHON
+check $? "statistics or the reading of a header"
 
 # The check itself can fail: an offset that is off by one does not compile.
-$python -B tools/peers/header.py include/attn.h >"$work/layout.c" || fail "header.py cannot read attn.h"
-${CC:-cc} -std=c11 -Iinclude -fsyntax-only "$work/layout.c" 2>"$work/err" || fail "attn.h: $(head -n 3 "$work/err")"
+$python -B tools/peers/header.py include/attn.h >"$work/layout.c" 2>"$work/err"
+check $? "header.py cannot read attn.h"
+${CC:-cc} -std=c11 -Iinclude -fsyntax-only "$work/layout.c" 2>"$work/err"
+check $? "attn.h differs from what was read"
 sed 's/offsetof(attn_desc, Skv) == /&1 + /' "$work/layout.c" >"$work/wrong.c"
-${CC:-cc} -std=c11 -Iinclude -fsyntax-only "$work/wrong.c" 2>/dev/null && fail "a wrong offset compiles"
+! ${CC:-cc} -std=c11 -Iinclude -fsyntax-only "$work/wrong.c" 2>/dev/null
+check $? "a wrong offset compiles"
 
-[ $failures = 0 ] && echo "test_peers: ok"
-[ $failures = 0 ]
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

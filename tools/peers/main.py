@@ -207,8 +207,13 @@ class Run:
             case, peer = last
             self.progress.clear()
             log = os.path.join(self.environment.folder, "worker.log")
-            if peer == "libattn" or (case and not peer) or (not case and not peer):
-                raise UsageError(f"the measuring process {how} at {case or 'its start'} ({peer or 'no peer'}); see {log}")
+            if not case and not peer:
+                raise UsageError(f"the measuring process {how} at its start; see {log}")
+            if peer in (None, "libattn"):
+                say(f"{case}: the process {how} in {peer or 'the oracle'}; going on without the case (log: {log})")
+                self.wrong.append(case)
+                todo.remove(case)
+                continue
             say(f"{peer}: the process {how} at {case or 'loading'}; going on without it (log: {log})")
             if case:
                 excluded[f"{case} {peer}"] = f"the process {how}"
@@ -328,7 +333,12 @@ def compare(options, cases, peers, threads, cores):
     run = Run(options, environment, [name for name in peers if name not in missing], cores)
     run.missing.update(missing)
     for count in threads:
-        run.measure(cases, count, options.seconds / len(threads))
+        try:
+            run.measure(cases, count, options.seconds / len(threads))
+        except UsageError as error:
+            if not run.rows:
+                raise
+            say(f"{error}; what was measured before stands")
     for name, reason in run.skipped.items():
         print(f"{name}: passed over: {reason}")
     if not run.rows:
