@@ -1,18 +1,40 @@
-# Emulated CPUs: programs built static and booted under Bochs (tests/emulate), or run by qemu (mk/arm.mk).
+# Emulated x86 CPUs: programs built static and booted in Bochs (tests/emulate). The Arm side: mk/arm.mk.
 #
 # A static build of its own, with gcc: Debian has no static libomp, and a static hwloc drags a tree of libraries along.
 STATIC_BUILD := $(BUILD)/static
 STATIC_MAKE   = $(MAKE) BUILD=$(STATIC_BUILD) CC=gcc HWLOC=0 SANITIZE= DEBUG= --no-print-directory
 EMULATE      := $(BUILD)/emulate
 
-$(BUILD)/check_dispatch: $(BUILD)/obj/tests/emulate/check_dispatch.o $(BUILD)/libattn.a
-	$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS) # libgomp's dlopen() is never called
+# (BUILD and HWLOC=0 are given by whoever asks for it.) --no-warnings: libgomp's dlopen(), which is never called
+$(BUILD)/tests/check_dispatch: $(BUILD)/obj/tests/emulate/check_dispatch.o $(BUILD)/libattn.a
+	@mkdir -p $(@D)
+	$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS)
 
-# dispatch.sh passes the reason on when an emulator or its packages cannot be had, and counts what that skips.
-test-dispatch: ## which kernel each of the emulated CPUs gets, and that it runs there
-	-@tools/deps.sh emulate arm
-	+@$(STATIC_MAKE) $(STATIC_BUILD)/check_dispatch
-	+@if command -v $(CROSS_ARM)gcc > /dev/null; then $(ARM_MAKE) $(ARM_BUILD)/check_dispatch; fi
-	tests/emulate/dispatch.sh --dir $(EMULATE) --x86 $(STATIC_BUILD)/check_dispatch --arm $(ARM_BUILD)/check_dispatch
+# Where packages are missing, the suites say so and count what they skip.
+emulate-tests:
+	-@tools/deps.sh emulate
+	+@$(STATIC_MAKE) $(STATIC_BUILD)/tests/check_kernels_static $(STATIC_BUILD)/tests/check_dispatch
 
-.PHONY: test-dispatch
+emulate-tests-arm:
+	-@tools/deps.sh arm
+	+@if command -v $(CROSS_ARM)gcc > /dev/null; then $(ARM_MAKE) $(ARM_BUILD)/tests/check_dispatch; fi
+
+AVX512_COMMAND = tests/emulate/avx512.sh --dir $(EMULATE) $(STATIC_BUILD)/tests/check_kernels_static
+DISPATCH_COMMAND = tests/emulate/dispatch.sh --dir $(EMULATE) --x86 $(STATIC_BUILD)/tests/check_dispatch \
+  --arm $(ARM_BUILD)/tests/check_dispatch
+
+test-avx512: emulate-tests ## the kernel harness on an emulated AVX-512 CPU (Bochs)
+	$(AVX512_COMMAND)
+
+test-dispatch: emulate-tests emulate-tests-arm ## which kernel each of 13 emulated CPUs gets, and that it runs there
+	$(DISPATCH_COMMAND)
+
+TEST_SUITES += avx512 dispatch
+suite_avx512 = $(AVX512_COMMAND)
+suite_avx512_needs := emulate-tests
+suite_avx512_seconds := 900
+suite_dispatch = $(DISPATCH_COMMAND)
+suite_dispatch_needs := emulate-tests emulate-tests-arm
+suite_dispatch_seconds := 900
+
+.PHONY: emulate-tests emulate-tests-arm test-avx512 test-dispatch

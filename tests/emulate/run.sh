@@ -136,17 +136,21 @@ echo c > "$work/debugger" # Debian's Bochs is built with its debugger, which wai
 mkfifo "$work/console"
 (cd "$work" && exec timeout -k 5 "$limit" "$bochs" -q -f bochsrc -rc debugger > console 2> errors < /dev/null) &
 emulator=$!
-LC_ALL=C awk -v file="$work/status" '
-  /^\001 begin/ { inside = 1; next }
-  /^\001 exit / && inside { statuses = statuses " " $3; next }
-  /^\001 end/ && inside { print statuses > file; close(file); inside = 0; next }
-  inside { print; fflush() }' "$work/console"
+inside= codes=
+while IFS= read -r line; do # (mawk would hold lines back)
+  case $line in
+  $'\1 begin') inside=1 ;;
+  $'\1 exit '*) [ -z "$inside" ] || codes+=" ${line##* }" ;;
+  $'\1 end') [ -z "$inside" ] || inside=ended ;;
+  *) [ "$inside" != 1 ] || printf '%s\n' "$line" ;;
+  esac
+done < "$work/console"
 status=0
 wait "$emulator" || status=$?
 emulator=
-if [ -s "$work/status" ]; then
+if [ "$inside" = ended ]; then
   n=0 result=0
-  for code in $(cat "$work/status"); do
+  for code in $codes; do
     [ "$code" -le 128 ] || echo "run.sh: ${programs[$n]} died of signal SIG$(kill -l $((code - 128)))" >&2
     [ $result != 0 ] || result=$code
     n=$((n + 1))

@@ -13,13 +13,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { OPTION_ISA = 256, OPTION_GRID, OPTION_SEED, OPTION_LIST, OPTION_CASE, OPTION_STRIDE, OPTION_NO_EXP2 };
+enum { OPTION_ISA = 256, OPTION_GRID, OPTION_SEED, OPTION_LIST, OPTION_CASE, OPTION_STRIDE, OPTION_NO_EXP2, OPTION_PART };
 enum { FAILURES_SHOWN = 5 };
 
 struct settings {
   const char *kernels, *isas, *match;
   enum grid grid;
   uint64_t seed, stride;
+  unsigned part, parts; /* cases part, part + parts, part + 2 * parts ... */
   bool list, no_exp2, verbose;
 };
 
@@ -32,6 +33,7 @@ static const struct argp_option options[] = {
     {"seed", OPTION_SEED, "N", 0, "Seed of all data (default: from the clock); printed at the start", 0},
     {"case", OPTION_CASE, "TEXT", 0, "Only cases whose name contains TEXT", 0},
     {"exp2-stride", OPTION_STRIDE, "N", 0, "exp2: every N-th float (default 1 in the full grid: all of them)", 0},
+    {"part", OPTION_PART, "K/N", 0, "Only the K-th of N equal parts of the cases; exp2 belongs to the first", 0},
     {"no-exp2", OPTION_NO_EXP2, NULL, 0, "Leave exp2 out", 0},
     {"list", OPTION_LIST, NULL, 0, "List kernels and the number of their cases, run nothing", 0},
     {"verbose", 'v', NULL, 0, "A line for each case", 0},
@@ -76,6 +78,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     if (!(s->stride = parse_number(state, "--exp2-stride", argument)))
       argp_error(state, "--exp2-stride must be at least 1");
     break;
+  case OPTION_PART:
+    if (sscanf(argument, "%u/%u", &s->part, &s->parts) != 2 || !s->part || s->part-- > s->parts)
+      argp_error(state, "--part %s: not K/N with K from 1 to N", argument);
+    break;
   case OPTION_NO_EXP2: s->no_exp2 = true; break;
   case OPTION_LIST: s->list = true; break;
   case 'v': s->verbose = true; break;
@@ -102,14 +108,21 @@ struct run {
   const struct settings *settings;
   const struct attn_kernel *kernel;
   struct totals here;
+  unsigned turn; /* counts cases, for --part */
   double error;
   char worst[sizeof((struct check_case *)0)->name];
 };
 
+static bool wanted(struct run *run, const struct check_case *c)
+{
+  const struct settings *s = run->settings;
+  return (!s->match || strstr(c->name, s->match)) && run->turn++ % s->parts == s->part;
+}
+
 static bool count_case(const struct check_case *c, void *context)
 {
   struct run *run = context;
-  if (!run->settings->match || strstr(c->name, run->settings->match)) run->here.passed++;
+  if (wanted(run, c)) run->here.passed++;
   return true;
 }
 
@@ -117,7 +130,7 @@ static bool visit(const struct check_case *c, void *context)
 {
   struct run *run = context;
   const struct settings *s = run->settings;
-  if (s->match && !strstr(c->name, s->match)) return true;
+  if (!wanted(run, c)) return true;
   char where[600];
   snprintf(where, sizeof where, "kernel %s, case %s, seed %" PRIu64, run->kernel->name, c->name, s->seed);
   crash_set_context(where);
@@ -208,7 +221,7 @@ static void check_exp2(const struct settings *s, struct totals *totals)
 
 int main(int argc, char **argv)
 {
-  struct settings s = {.seed = (uint64_t)time(NULL)};
+  struct settings s = {.seed = (uint64_t)time(NULL), .parts = 1};
   const struct argp argp = {
       options,
       parse,
@@ -227,7 +240,7 @@ int main(int argc, char **argv)
   for (const struct attn_kernel *const *k = attn_kernels; *k; k++)
     if (listed(s.kernels, (*k)->name) && listed(s.isas, attn_isa_name((*k)->isa))) check_kernel(&s, *k, &totals);
   if (s.list) return 0;
-  if (!s.kernels && !s.match && !s.no_exp2) check_exp2(&s, &totals);
+  if (!s.kernels && !s.match && !s.no_exp2 && s.part == 0) check_exp2(&s, &totals);
   if (!(totals.passed + totals.failed + totals.skipped)) {
     fprintf(stderr, "check_kernels: nothing matched\n");
     return 2;
