@@ -15,11 +15,10 @@ emulate-tests:
 	-@tools/deps.sh emulate
 	+@$(STATIC_MAKE) $(STATIC_BUILD)/tests/check_kernels_static $(STATIC_BUILD)/tests/check_dispatch
 
-emulate-tests-arm:
-	-@tools/deps.sh arm
+emulate-tests-arm: arm-tests # (after it: both build in $(ARM_BUILD))
 	+@if command -v $(CROSS_ARM)gcc > /dev/null; then $(ARM_MAKE) $(ARM_BUILD)/tests/check_dispatch; fi
 
-AVX512_COMMAND = tests/emulate/avx512.sh --dir $(EMULATE) $(STATIC_BUILD)/tests/check_kernels_static
+AVX512_COMMAND = tests/emulate/avx512.sh --dir $(EMULATE) --seed $(or $(TEST_SEED),1) $(STATIC_BUILD)/tests/check_kernels_static
 DISPATCH_COMMAND = tests/emulate/dispatch.sh --dir $(EMULATE) --x86 $(STATIC_BUILD)/tests/check_dispatch \
   --arm $(ARM_BUILD)/tests/check_dispatch
 
@@ -32,9 +31,9 @@ test-dispatch: emulate-tests emulate-tests-arm ## which kernel each of 13 emulat
 TEST_SUITES += avx512 dispatch
 suite_avx512 = $(AVX512_COMMAND)
 suite_avx512_needs := emulate-tests
-suite_avx512_seconds := 900
+suite_avx512_seconds := 1800
 suite_dispatch = $(DISPATCH_COMMAND)
 suite_dispatch_needs := emulate-tests emulate-tests-arm
-suite_dispatch_seconds := 900
+suite_dispatch_seconds := 1800
 
 .PHONY: emulate-tests emulate-tests-arm test-avx512 test-dispatch

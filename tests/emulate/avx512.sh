@@ -45,7 +45,7 @@ trap 'exit 130' INT TERM
 for ((part = 1; part <= jobs; part++)); do
   (
     status=0
-    "$here/run.sh" --dir "$dir" --model "$model" -- \
+    "$here/run.sh" --dir "$dir" --model "$model" --timeout 1700 -- \
       "$1" --isa avx512 --grid emulated --seed "$seed" --part $part/$jobs > "$work/$part.output" 2> "$work/$part.errors" || status=$?
     echo $status > "$work/$part.status"
   ) &

@@ -13,6 +13,8 @@ Runs the static PROGRAM (check_dispatch) on every CPU model of dispatch.table, o
   --jobs N        models at a time (default: the number of CPUs, at most 4)
   --help          this text
 
+Variables: QEMU_ARM (the emulator), CROSS_ARM (prefix of the cross compiler; without it the Arm program cannot have been built).
+
 The last line is "N passed, N failed" with ", N skipped" if a model could not be emulated here.
 Exit code: 0 nothing failed, 2 usage, 3 something failed.
 END
@@ -21,6 +23,7 @@ END
 here=$(cd "$(dirname "$0")" && pwd)
 table=$here/dispatch.table dir=build/emulate jobs=$(nproc)
 [ "$jobs" -le 4 ] || jobs=4
+qemu=${QEMU_ARM:-qemu-aarch64-static}
 declare -A program=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -68,9 +71,9 @@ emulate() {
   else
     for limit in $(limits "$1" "$2"); do
       if [ "$limit" = any ]; then
-        timeout 300 env -u ATTN_ISA qemu-aarch64-static -cpu "$2" "${program[arm]}" || status=$?
+        timeout 300 env -u ATTN_ISA "$qemu" -cpu "$2" "${program[arm]}" || status=$?
       else
-        timeout 300 env ATTN_ISA="$limit" qemu-aarch64-static -cpu "$2" "${program[arm]}" || status=$?
+        timeout 300 env ATTN_ISA="$limit" "$qemu" -cpu "$2" "${program[arm]}" || status=$?
       fi
     done
   fi
@@ -103,7 +106,12 @@ check() {
 }
 
 reason_x86() { "$here/run.sh" --prepare --dir "$dir" 2>&1 > /dev/null || true; }
-reason_arm() { command -v qemu-aarch64-static > /dev/null || echo "qemu-aarch64-static is not installed (tools/deps.sh arm)"; }
+reason_arm() {
+  local tool
+  for tool in "${CROSS_ARM:-aarch64-linux-gnu-}gcc" "$qemu"; do
+    command -v "$tool" > /dev/null || { echo "$tool is not installed (tools/deps.sh arm)"; return; }
+  done
+}
 
 models=()
 while read -r arch model; do
@@ -124,7 +132,7 @@ show() { # the results that are there, in the table's order
     name=$work/$arch.$model.result
     [ -e "$name" ] || return 0
     grep -v '^ok ' "$name" || true
-    grep -q ^FAILED "$name" || echo "ok $model: $(grep -c '^ok ' "$name") checks"
+    grep -q -e ^FAILED -e ^skipped "$name" || echo "ok $model: $(grep -c '^ok ' "$name") checks"
     passed=$((passed + $(grep -c '^ok ' "$name" || true)))
     failed=$((failed + $(grep -c '^FAILED ' "$name" || true)))
     skipped=$((skipped + $(grep -c '^skipped ' "$name" || true)))
