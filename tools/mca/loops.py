@@ -152,11 +152,19 @@ class ObjectFile:
                 operands = re.sub(r"\s+(# |//).*$", "", m[3]).strip()
                 instructions.append(Instruction(int(m[1], 16), m[2], operands))
 
+    @staticmethod
+    def _has_frame_pointer(instructions):
+        """Whether rbp (x29) is set from the stack pointer and never otherwise. Else it is a register like any other, which
+        may well receive the stack pointer once, as the address of a local array."""
+        set_from_stack = re.compile(r"%rsp,%rbp$|x29,\s*sp\b")
+        set_at_all = re.compile(r".*,\s*%rbp$|x29,")
+        other = ("ldp", "stp", "cmp", "test")
+        writes = [i for i in instructions if set_at_all.match(i.operands) and i.mnemonic not in other]
+        return bool(writes) and all(i.mnemonic in ("mov", "add") and set_from_stack.match(i.operands) for i in writes)
+
     def _scan(self, section, function, instructions):
         index = {instruction.address: i for i, instruction in enumerate(instructions)}
-        frame_pointer = any(
-            i.mnemonic in ("mov", "add") and re.match(r"%rsp,%rbp$|x29,\s*sp\b", i.operands) for i in instructions
-        )
+        frame_pointer = self._has_frame_pointer(instructions)
         found = []
         for end, instruction in enumerate(instructions):
             if not BRANCH[self.machine].match(instruction.mnemonic):
