@@ -22,4 +22,16 @@ static inline uint64_t fpenv_control(void)
 #endif
 }
 
+static inline void fpenv_restore(uint64_t control)
+{
+#if defined(__x86_64__)
+  const uint32_t mxcsr = (uint32_t)control;
+  const uint16_t x87 = (uint16_t)(control >> 32);
+  __asm__ volatile("ldmxcsr %0" ::"m"(mxcsr));
+  __asm__ volatile("fldcw %0" ::"m"(x87));
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" ::"r"(control));
+#endif
+}
+
 #endif

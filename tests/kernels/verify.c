@@ -151,7 +151,10 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
              (long long)(row0 + n), (long long)head);
         break;
       }
-      if (fpenv_control() != control) fail(verdict, "the floating-point control register was changed");
+      if (fpenv_control() != control) {
+        fail(verdict, "the floating-point control register was changed");
+        fpenv_restore(control); /* for the cases to come */
+      }
       for (int64_t r = 0; r < n && t->args.lse; r++) {
         const int64_t at =
             unit.b * p->lse.b + attn_row_head(p, unit.hkv, row0 + r) * p->lse.h + attn_row_query(p, row0 + r) * p->lse.s;
