@@ -54,16 +54,24 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
 
 static inline bool vf_any_above(vf x, float limit) { return vmaxvq_u32(vcgtq_f32(x, vf_set(limit))) != 0; }
 
+static inline vf vf_farthest(vf far, vf x)
+{
+  return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(far), vreinterpretq_u32_f32(vabsq_f32(x))));
+}
+static inline bool vf_any_beyond(vf far, float limit)
+{
+  return vmaxvq_u32(vcgtq_u32(vreinterpretq_u32_f32(far), vreinterpretq_u32_f32(vf_set(limit)))) != 0;
+}
+
 static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_set(-INFINITY)), vf_set(-0.0f), p); }
 
 static inline float vf_hsum(vf x) { return vaddvq_f32(x); }
 
-/* 2^x as in kernels/reference/exp2.h. FMLA overwrites its accumulator, so Horner's rule would copy a constant at each of
- * five steps; the upper half of the polynomial in two chains copies three, and the scaling by 2^n is part of the last FMA.
- * FMAX (not FMAXNM) in the clamp: a NaN stays one. */
-static inline vf vf_exp2(vf x)
+/* 2^x for x within [-125, 127], otherwise as in kernels/reference/exp2.h. FMLA overwrites its accumulator, so Horner's rule
+ * would copy a constant at each of five steps; the upper half of the polynomial in two chains copies three, and the scaling
+ * by 2^n is part of the last FMA. */
+static inline vf vf_exp2_in_range(vf x)
 {
-  x = vmaxq_f32(vf_set(ATTN_EXP2_MIN), x);
   const vf t = vf_add(x, vf_set(ATTN_EXP2_ROUND));
   const vf f = vf_sub(x, vf_sub(t, vf_set(ATTN_EXP2_ROUND))), f2 = vf_mul(f, f);
   const vf scale = vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23));
@@ -72,6 +80,9 @@ static inline vf vf_exp2(vf x)
   const vf p = vf_fma(vf_fma(high, f2, low), f, vf_set(ATTN_EXP2_C1));
   return vf_fma(vf_mul(f, scale), p, scale);
 }
+
+/* The same for any x. FMAX, not FMAXNM: a NaN stays one. */
+static inline vf vf_exp2(vf x) { return vf_exp2_in_range(vmaxq_f32(vf_set(ATTN_EXP2_MIN), x)); }
 
 /* a * b[lane] + c. The instruction wants a literal; the switch is decided when the caller's loop is unrolled. */
 static inline __attribute__((always_inline)) vf vf_fma_lane(vf a, vf b, int lane, vf c)

@@ -1,13 +1,14 @@
 /* Tiled streaming softmax (online softmax: Milakov and Gimelshein 2018; FlashAttention: Dao et al. 2022), written once in
- * vector verbs. An ISA file includes its vec_<isa>.h, defines MR and NV, includes its tiles (tile_*.h) and this file.
+ * vector verbs. An ISA file includes its vec_<isa>.h, an element_*.h, defines MR and NV, includes its tiles (tile_*.h) and
+ * this file.
  *
- * For each block of keys: pack K and V; then for each group of row tiles: P = 2^(Q K^T - max), then O += P V. A group's P
- * stays in L2; a panel of K or V stays in L1 while all row tiles of the group pass over it.
+ * For each block of keys: pack K and V; then for each group of row tiles: S = Q K^T, P = 2^(S - max) in its place while it
+ * is in L1, then O += P V. A group's P stays in L2; a panel of V stays in L1 while all row tiles of the group pass over it.
  *
- * The exponential is taken in the epilogue of the QK tile, while the scores are still in registers: the out-of-order core
- * overlaps it with the FMAs of the next tile. That needs the maximum beforehand. So a row keeps a reference close to its
- * maximum, raised only when a score exceeds it by more than RAISE (then P, sum and O of that row are rescaled, rarely).
- * P <= 2^RAISE is harmless in f32. The reference starts at -FLT_MAX, so the first live tile sets it. */
+ * A row keeps a reference close to its maximum and raises it only when a score exceeds it by more than RAISE; then its sum
+ * and O are rescaled, rarely. P <= 2^RAISE is harmless in f32. So in nearly every row of nearly every block one test says
+ * that all scores are plain, i.e. in the range of a fast exponential, and no maximum is needed. The reference starts at
+ * -FLT_MAX: the first live block sets it. */
 #ifndef ATTN_FWD_STREAM_H
 #define ATTN_FWD_STREAM_H
 
@@ -19,12 +20,15 @@
 #include <string.h>
 
 #define RAISE 8.0f
+/* A plain score is within [-125, RAISE] of its row's reference: at most REACH from the middle. */
+#define MIDDLE 58.5f
+#define REACH  66.5f
 
 enum {
   BLOCK_KEYS = 256,           /* at most, for any head size */
   P_STRIDE = BLOCK_KEYS + 16, /* not a power of two: rows of P fall into different cache sets */
   GROUP_TILES = 96 / MR,      /* row tiles whose P is alive at a time */
-  UNIT_ROWS = 480 / MR * MR
+  UNIT_ROWS = 960 / MR * MR
 };
 
 struct stream {
@@ -36,7 +40,7 @@ struct stream {
   float *q;                          /* [tiles][Dqk][MR] */
   float *o;                          /* output.h: tile by tile */
   float *k, *v;                      /* the block, packed */
-  float *p;                          /* [GROUP_TILES][MR][P_STRIDE] */
+  float *p;                          /* [GROUP_TILES][MR][P_STRIDE] scores, then weights */
 };
 
 /* Keys whose K and V fill half of a small L2 (256 KiB). */
@@ -78,77 +82,62 @@ static inline size_t stream_scratch_bytes(const struct attn_problem *p, int64_t 
   return stream_layout(&s, p, rows, NULL);
 }
 
-/* Some score of tile t exceeds its row's reference by more than RAISE: raises the reference of each such row to its maximum
- * in this tile. `done` keys of the row's P in this block exist already. */
-__attribute__((noinline, cold)) static void raise_max(struct stream *s, int64_t t, float *p, int64_t done,
-                                                      const float scores[MR][NR])
+/* Row i of tile t has a score, `top`, that exceeds its reference by more than RAISE. p: the row's weights in this block, of
+ * which `done` exist. */
+static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, float *p, int64_t done)
 {
-  for (int64_t i = 0; i < MR; i++) {
-    const int64_t r = t * MR + i;
-    float top = -FLT_MAX;
-    for (int64_t j = 0; j < NR; j++) top = scores[i][j] > top ? scores[i][j] : top;
-    if (!(top - s->max[r] > RAISE)) continue;
-    const float rescale = attn_exp2(s->max[r] - top);
-    s->max[r] = top;
-    for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
-    for (int64_t j = 0; j < done; j++) p[i * P_STRIDE + j] *= rescale;
-    for (int64_t left = 0; left < s->values; left += NR) {
-      const int64_t width = s->values - left < NR ? s->values - left : NR;
-      float *o = s->o + tile_row_at(t, i, left, s->values);
-      for (int64_t d = 0; d < width; d++) o[d] *= rescale;
-    }
+  const int64_t r = t * MR + i;
+  const float rescale = attn_exp2(s->max[r] - top);
+  s->max[r] = top;
+  for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
+  for (int64_t j = 0; j < done; j++) p[j] *= rescale;
+  for (int64_t left = 0; left < s->values; left += NR) {
+    const int64_t width = s->values - left < NR ? s->values - left : NR;
+    float *o = s->o + tile_row_at(t, i, left, s->values);
+    for (int64_t d = 0; d < width; d++) o[d] *= rescale;
   }
 }
 
-/* P of row tile t and key panel `panel`. partial: some keys may be hidden from some rows. */
-ALWAYS_INLINE void score_tile(struct stream *s, int64_t t, int64_t j0, int64_t panel, float *restrict p, const bool partial)
+/* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
+__attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
-  const struct attn_problem *problem = s->unit->problem;
-  vf score[MR][NV];
-  qk_tile(score, s->q + t * MR * problem->Dqk, s->k + panel * NR * problem->Dqk, problem->Dqk);
-  if (partial) {
-    float edited[MR][NR];
-    UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (j, NV) vf_store(&edited[i][j * VL], score[i][j]);
-    for (int i = 0; i < MR; i++) attn_edit_scores(problem, &s->row[t * MR + i], j0 + panel * NR, NR, edited[i]);
-    UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (j, NV) score[i][j] = vf_load(&edited[i][j * VL]);
+  const int64_t r = t * MR + i;
+  vf top = vf_set(-FLT_MAX), sum = vf_zero();
+  for (int64_t j = from; j < to; j += VL) top = vf_max(vf_load(p + j), top);
+  if (vf_any_above(vf_sub(top, vf_set(s->max[r])), RAISE)) {
+    float lanes[VL], highest = -FLT_MAX;
+    vf_store(lanes, top);
+    for (int l = 0; l < VL; l++) highest = lanes[l] > highest ? lanes[l] : highest;
+    raise_max(s, t, i, highest, p, from);
   }
-  vf above = vf_set(-INFINITY);
-  UNROLLED_FOR (i, MR) {
-    const vf max = vf_set(s->max[t * MR + i]);
-    UNROLLED_FOR (j, NV) above = vf_max(vf_sub(score[i][j], max), above);
+  const vf max = vf_set(s->max[r]);
+  for (int64_t j = from; j < to; j += VL) {
+    const vf score = vf_load(p + j), weight = vf_hide(vf_exp2(vf_sub(score, max)), score);
+    vf_store(p + j, weight);
+    sum = vf_add(sum, weight);
   }
-  if (__builtin_expect(vf_any_above(above, RAISE), 0)) {
-    float scores[MR][NR];
-    UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (j, NV) vf_store(&scores[i][j * VL], score[i][j]);
-    raise_max(s, t, p, panel * NR, (const float(*)[NR])scores);
+  vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
+}
+
+/* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR. */
+static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+{
+  const int64_t r = t * MR + i;
+  const vf max = vf_set(s->max[r]);
+  vf far = vf_zero(), sum = vf_zero();
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) far = vf_farthest(far, vf_add(vf_sub(vf_load(p + j + l * VL), max), vf_set(MIDDLE)));
+  if (vf_any_beyond(far, REACH)) {
+    weigh_any(s, t, i, p, from, to);
+    return;
   }
-  UNROLLED_FOR (i, MR) {
-    float *row_sum = s->sum + (t * MR + i) * VL;
-    const vf max = vf_set(s->max[t * MR + i]);
-    vf sum = vf_load(row_sum);
-    UNROLLED_FOR (j, NV) {
-      vf weight = vf_exp2(vf_sub(score[i][j], max));
-      if (partial) weight = vf_hide(weight, score[i][j]);
-      vf_store(p + i * P_STRIDE + panel * NR + j * VL, weight);
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf weight = vf_exp2_in_range(vf_sub(vf_load(p + j + l * VL), max));
+      vf_store(p + j + l * VL, weight);
       sum = vf_add(sum, weight);
     }
-    vf_store(row_sum, sum);
-  }
-}
-
-/* Functions of their own: inlined into the loops over tiles, the constants of vf_exp2 would be hoisted into registers
- * that qk_tile needs, and the compiler keeps accumulators on the stack. */
-__attribute__((noinline)) static void score_tile_visible(struct stream *s, int64_t t, int64_t j0, int64_t panel, float *p)
-{
-  score_tile(s, t, j0, panel, p, false);
-}
-
-__attribute__((noinline)) static void score_tile_partial(struct stream *s, int64_t t, int64_t j0, int64_t panel, float *p)
-{
-  score_tile(s, t, j0, panel, p, true);
+  vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
 }
 
 enum visibility { HIDDEN, PARTIAL, VISIBLE };
@@ -184,52 +173,73 @@ static inline enum visibility tile_visibility(const struct stream *s, int64_t t,
   return !any ? HIDDEN : all ? most : PARTIAL;
 }
 
-/* O += P V of a row tile over the live panels: run by run of neighbouring ones, nearly always a single run. */
-ALWAYS_INLINE void value_tile(float *restrict o, const float *restrict p, const float *restrict v, uint32_t live,
-                              int64_t keys, const int nv)
+/* Cuts the first run of neighbouring live panels off: keys [*from, *to) of the block. */
+static inline uint32_t next_run(uint32_t live, int64_t keys, int64_t *from, int64_t *to)
 {
-  while (live) {
-    const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
-    const int64_t from = (int64_t)first * NR, end = (int64_t)(first + panels) * NR, to = end < keys ? end : keys;
-    add_value_tile(o, p + from, P_STRIDE, v + from * nv * VL, to - from, nv);
-    live &= ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
+  const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
+  *from = (int64_t)first * NR;
+  *to = *from + (int64_t)panels * NR < keys ? *from + (int64_t)panels * NR : keys;
+  return live & ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
+}
+
+/* P of row tile t for a block of keys. Returns which key panels are live; *hides: some key of those may be hidden. */
+static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, bool *hides)
+{
+  const struct attn_problem *problem = s->unit->problem;
+  const float *q = s->q + t * MR * problem->Dqk;
+  uint32_t live = 0;
+  *hides = false;
+  for (int64_t j = 0; j < keys; j += NR) {
+    const enum visibility visibility = tile_visibility(s, t, j0 + j);
+    if (visibility == HIDDEN) continue;
+    live |= 1u << j / NR;
+    *hides |= visibility == PARTIAL;
+    vf score[MR][NV];
+    ZERO_TILE(score, MR, NV);
+    qk_tile(score, q, s->k + j * problem->Dqk, problem->Dqk);
+    UNROLLED_FOR (i, MR)
+      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + j + l * VL, score[i][l]);
   }
+  for (uint32_t rest = live; rest;) {
+    int64_t from, to;
+    rest = next_run(rest, round_up(keys, NR), &from, &to);
+    for (int64_t i = 0; i < MR; i++) {
+      float *row = p + i * P_STRIDE;
+      if (*hides) {
+        attn_edit_scores(problem, &s->row[t * MR + i], j0 + from, to - from, row + from);
+        weigh_any(s, t, i, row, from, to);
+      } else {
+        weigh_row(s, t, i, row, from, to);
+      }
+    }
+  }
+  return live;
 }
 
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
 {
-  const int64_t panels = round_up(keys, NR) / NR;
   uint32_t live[GROUP_TILES];
   bool hides[GROUP_TILES];
   for (int64_t first = 0; first < s->tiles; first += GROUP_TILES) {
     const int64_t n = s->tiles - first < GROUP_TILES ? s->tiles - first : GROUP_TILES;
-    memset(live, 0, sizeof live);
-    memset(hides, 0, sizeof hides);
-    for (int64_t panel = 0; panel < panels; panel++)
-      for (int64_t g = 0; g < n; g++) {
-        const enum visibility visibility = tile_visibility(s, first + g, j0 + panel * NR);
-        if (visibility == HIDDEN) continue;
-        live[g] |= 1u << panel;
-        if (visibility == VISIBLE) {
-          score_tile_visible(s, first + g, j0, panel, s->p + g * MR * P_STRIDE);
-        } else {
-          hides[g] = true;
-          score_tile_partial(s, first + g, j0, panel, s->p + g * MR * P_STRIDE);
-        }
-      }
+    for (int64_t g = 0; g < n; g++) live[g] = weigh_tile(s, first + g, j0, keys, s->p + g * MR * P_STRIDE, &hides[g]);
     for (int64_t left = 0; left < s->values; left += NR) {
       const int64_t width = s->values - left < NR ? s->values - left : NR;
       const float *v = s->v + left * s->block_keys;
       for (int64_t g = 0; g < n; g++) {
         float *o = s->o + tile_row_at(first + g, 0, left, s->values);
         const float *p = s->p + g * MR * P_STRIDE;
-        if (!live[g]) continue;
-        if (__builtin_expect(!finite && hides[g], 0)) {
+        if (!finite && hides[g]) {
           value_tile_careful(o, p, P_STRIDE, v, live[g], keys, width);
-        } else if (width == NR) {
-          value_tile(o, p, v, live[g], keys, NV);
-        } else {
-          value_tile(o, p, v, live[g], keys, 1);
+          continue;
+        }
+        for (uint32_t rest = live[g]; rest;) {
+          int64_t from, to;
+          rest = next_run(rest, keys, &from, &to);
+          if (width == NR)
+            add_value_tile(o, p + from, P_STRIDE, v + from * NR, to - from, NV);
+          else
+            add_value_tile(o, p + from, P_STRIDE, v + from * VL, to - from, 1);
         }
       }
     }
@@ -240,9 +250,7 @@ static inline void stream_finish(const struct stream *s)
 {
   const struct attn_unit *u = s->unit;
   for (int64_t r = 0; r < u->row1 - u->row0; r++) {
-    /* The largest score's weight is 1 or more. Less in all: every visible score is -inf (from Inf in K), its weight the
-     * clamp's 2^-126; such keys count as hidden. */
-    const float all = vf_hsum(vf_load(s->sum + r * VL)), sum = all < 0.5f ? 0 : all;
+    const float sum = vf_hsum(vf_load(s->sum + r * VL));
     write_row(u, r, s->o, s->values, sum);
     u->row_max[r] = s->max[r];
     u->row_sum[r] = sum;

@@ -54,6 +54,7 @@ static inline void naive_scores(struct naive *n)
     for (int64_t panel = 0; panel < keys; panel += NR)
       for (int64_t t = 0; t < n->tiles; t++) {
         vf score[MR][NV];
+        ZERO_TILE(score, MR, NV);
         qk_tile(score, n->q + t * MR * p->Dqk, n->kv + panel * p->Dqk, p->Dqk);
         UNROLLED_FOR (i, MR)
           UNROLLED_FOR (j, NV) vf_store(n->s + (t * MR + i) * n->stride + j0 + panel + j * VL, score[i][j]);
@@ -90,6 +91,16 @@ static inline bool naive_softmax(struct naive *n, int64_t r)
   return row.limit < p->Skv || p->mask_kind != ATTN_MASK_NONE;
 }
 
+/* A function of its own, so that its loop has all registers for itself. */
+__attribute__((noinline)) static void naive_value_tile(float *o, const float *p, int64_t p_stride, const float *v,
+                                                       int64_t keys, bool narrow)
+{
+  if (narrow)
+    add_value_tile(o, p, p_stride, v, keys, 1);
+  else
+    add_value_tile(o, p, p_stride, v, keys, NV);
+}
+
 static inline void naive_values(struct naive *n, bool hides)
 {
   const struct attn_unit *u = n->unit;
@@ -106,10 +117,8 @@ static inline void naive_values(struct naive *n, bool hides)
         float *o = n->o + tile_row_at(t, 0, left, n->values);
         if (hides && !finite)
           value_tile_careful(o, weights, n->stride, panel, UINT32_MAX, keys, width);
-        else if (width == NR)
-          add_value_tile(o, weights, n->stride, panel, keys, NV);
         else
-          add_value_tile(o, weights, n->stride, panel, keys, 1);
+          naive_value_tile(o, weights, n->stride, panel, keys, width < NR);
       }
     }
   }

@@ -8,6 +8,8 @@
 
 #include "../kernel.h"
 
+#include <float.h>
+
 static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* Rows [row, row + MR) of the unit's head; those at or beyond row_end become 0. */
@@ -24,51 +26,56 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
   }
 }
 
-/* Keys [0, n) of a block, n <= keys of the block; the last panel is filled up with 0. */
+/* Keys [0, n) of a block; the last panel is filled up with 0. TB rows at a time, which are read from end to end, while the
+ * next TB are asked for: too many short streams for the hardware's prefetcher. */
 static inline void pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
                           int64_t depth)
 {
-  for (int64_t panel = 0; panel < n; panel += NR, dst += depth * NR) {
-    const element *rows = src + panel * stride->s;
-    const int64_t have = n - panel < NR ? n - panel : NR;
-    const int64_t whole_rows = stride->d == 1 ? have / TB * TB : 0, whole_depth = depth / TB * TB;
-    for (int64_t d = 0; d < whole_depth; d += TB)
-      for (int64_t j = 0; j < whole_rows; j += TB)
-        el_transpose_block(dst + d * NR + j, NR, rows + j * stride->s + d, stride->s);
-    for (int64_t j = 0; j < have; j++)
-      for (int64_t d = j < whole_rows ? whole_depth : 0; d < depth; d++)
-
-        dst[d * NR + j] = el_get(rows[j * stride->s + d * stride->d]);
-    for (int64_t d = 0; d < depth && have < NR; d++)
-      for (int64_t j = have; j < NR; j++) dst[d * NR + j] = 0;
+  enum { LINE = 64 / sizeof(element) };
+  const int64_t whole_rows = stride->d == 1 ? n / TB * TB : 0, whole_depth = depth / TB * TB;
+  for (int64_t j = 0; j < whole_rows; j += TB) {
+    const element *rows = src + j * stride->s;
+    float *panel = dst + j / NR * NR * depth + j % NR;
+    for (int64_t d = 0; d < whole_depth; d += TB) {
+      if (d % LINE == 0 && j + 2 * TB <= n)
+        for (int64_t r = TB; r < 2 * TB; r++) __builtin_prefetch(rows + r * stride->s + d);
+      el_transpose_block(panel + d * NR, NR, rows + d, stride->s);
+    }
   }
+  for (int64_t j = 0; j < n; j++) {
+    float *column = dst + j / NR * NR * depth + j % NR;
+    for (int64_t d = j < whole_rows ? whole_depth : 0; d < depth; d++)
+      column[d * NR] = el_get(src[j * stride->s + d * stride->d]);
+  }
+  for (int64_t j = n; j % NR; j++)
+    for (int64_t d = 0; d < depth; d++) dst[j / NR * NR * depth + d * NR + j % NR] = 0;
+}
+
+/* Values of row src, elements [d, width) of them, at most VL, whatever their stride. */
+static inline vf load_values(const element *src, int64_t step, int64_t d, int64_t width)
+{
+  const int64_t have = width - d < VL ? width - d : VL;
+  if (step == 1) return have == VL ? el_load(src + d) : el_load_n(src + d, (int)have);
+  float gathered[VL] = {0};
+  for (int64_t l = 0; l < have; l++) gathered[l] = el_get(src[(d + l) * step]);
+  return vf_load(gathered);
 }
 
 /* Values of keys [0, n), written for a block of `keys`. Returns whether all of them are finite. */
 static inline bool pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
                           int64_t keys, int64_t width)
 {
-  vf poison = vf_zero(); /* 0 * x summed: NaN as soon as one x is not finite */
-  for (int64_t left = 0; left < width; left += NR) {
-    const int64_t have = width - left < NR ? width - left : NR, padded = round_up(have, VL);
-    float *panel = dst + left * keys;
-    for (int64_t j = 0; j < n; j++) {
-      const element *row = src + j * stride->s + left * stride->d;
+  vf far = vf_zero();
+  for (int64_t j = 0; j < n; j++)
+    for (int64_t left = 0; left < width; left += NR) {
+      const int64_t have = width - left < NR ? width - left : NR, padded = round_up(have, VL);
       for (int64_t d = 0; d < have; d += VL) {
-        vf x;
-        if (stride->d != 1) {
-          float gathered[VL] = {0};
-          for (int64_t l = 0; l < VL && d + l < have; l++) gathered[l] = el_get(row[(d + l) * stride->d]);
-          x = vf_load(gathered);
-        } else {
-          x = have - d >= VL ? el_load(row + d) : el_load_n(row + d, (int)(have - d));
-        }
-        poison = vf_fma(x, vf_zero(), poison);
-        vf_store(panel + j * padded + d, x);
+        const vf x = load_values(src + j * stride->s, stride->d, left + d, width);
+        far = vf_farthest(far, x);
+        vf_store(dst + left * keys + j * padded + d, x);
       }
     }
-  }
-  return vf_hsum(poison) == 0;
+  return !vf_any_beyond(far, FLT_MAX);
 }
 
 #endif

@@ -11,11 +11,9 @@
 
 enum { NR = NV * VL };
 
-/* acc = Q K^T. q: packed [depth][MR], k: packed [depth][NR]. */
+/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR]. */
 ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
 {
-  UNROLLED_FOR (i, MR)
-    UNROLLED_FOR (j, NV) acc[i][j] = vf_zero();
   for (int64_t d = 0; d < depth; d++) {
     vf right[NV];
     UNROLLED_FOR (j, NV) right[j] = vf_load(k + j * VL);

@@ -12,11 +12,9 @@
 enum { NR = NV * VL };
 _Static_assert(MR % VL == 0, "a column of Q is whole vectors");
 
-/* acc = Q K^T. q: packed [depth][MR], k: packed [depth][NR]. */
+/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR]. */
 ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
 {
-  UNROLLED_FOR (i, MR)
-    UNROLLED_FOR (j, NV) acc[i][j] = vf_zero();
 #pragma GCC unroll 4
   for (int64_t d = 0; d < depth; d++) {
     vf left[MR / VL], right[NV];

@@ -10,4 +10,8 @@
 #define UNROLLED_FOR(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
 #endif
 
+#define ZERO_TILE(acc, rows, vectors)                                                                                      \
+  UNROLLED_FOR (i_, rows)                                                                                                  \
+    UNROLLED_FOR (j_, vectors) (acc)[i_][j_] = vf_zero()
+
 #endif

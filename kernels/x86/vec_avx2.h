@@ -58,6 +58,18 @@ static inline bool vf_any_above(vf x, float limit)
   return _mm256_movemask_ps(_mm256_cmp_ps(x, vf_set(limit), _CMP_GT_OQ)) != 0;
 }
 
+/* For "is any x of many outside [-limit, limit], or NaN": the largest magnitude so far, as an integer, which orders NaN
+ * last. Logic and integer ports are free where FMAs are the limit. */
+static inline vf vf_farthest(vf far, vf x)
+{
+  const __m256i magnitude = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
+  return _mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(far), magnitude));
+}
+static inline bool vf_any_beyond(vf far, float limit)
+{
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_castps_si256(far), _mm256_castps_si256(vf_set(limit)))) != 0;
+}
+
 /* p where score is not -inf, else -0: no weight, and recognisably hidden. */
 static inline vf vf_hide(vf p, vf score)
 {
@@ -71,6 +83,15 @@ static inline float vf_hsum(vf x)
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
+static inline vf vf_exp2_fraction(vf f) /* 2^f, f in [-0.5, 0.5] */
+{
+  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
+  return vf_fma(p, f, vf_set(1.0f));
+}
+
 /* 2^x as in kernels/reference/exp2.h. The clamp returns its second operand for NaN, and the last step multiplies: a
  * NaN stays one. */
 static inline vf vf_exp2(vf x)
@@ -78,12 +99,16 @@ static inline vf vf_exp2(vf x)
   x = _mm256_max_ps(vf_set(ATTN_EXP2_MIN), x);
   const vf t = _mm256_add_ps(x, vf_set(ATTN_EXP2_ROUND));
   const vf f = _mm256_sub_ps(x, _mm256_sub_ps(t, vf_set(ATTN_EXP2_ROUND)));
-  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
-  p = vf_fma(p, f, vf_set(1.0f));
-  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+  return _mm256_mul_ps(vf_exp2_fraction(f), _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+}
+
+/* The same for x within [-125, 127]: the exponent is added as an integer, off the FMA ports. */
+static inline vf vf_exp2_in_range(vf x)
+{
+  const vf t = _mm256_add_ps(x, vf_set(ATTN_EXP2_ROUND_UNBIASED));
+  const vf f = _mm256_sub_ps(x, _mm256_sub_ps(t, vf_set(ATTN_EXP2_ROUND_UNBIASED)));
+  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(vf_exp2_fraction(f)), n));
 }
 
 enum { TB = 8 }; /* edge of the block that vf_transpose_block turns */

@@ -46,6 +46,16 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
 
 static inline bool vf_any_above(vf x, float limit) { return _mm512_cmp_ps_mask(x, vf_set(limit), _CMP_GT_OQ) != 0; }
 
+static inline vf vf_farthest(vf far, vf x)
+{
+  const __m512i magnitude = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+  return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(far), magnitude));
+}
+static inline bool vf_any_beyond(vf far, float limit)
+{
+  return _mm512_cmpgt_epu32_mask(_mm512_castps_si512(far), _mm512_castps_si512(vf_set(limit))) != 0;
+}
+
 static inline vf vf_hide(vf p, vf score)
 {
   return _mm512_mask_mov_ps(p, _mm512_cmp_ps_mask(score, vf_set(-INFINITY), _CMP_EQ_OQ), vf_set(-0.0f));
@@ -53,18 +63,30 @@ static inline vf vf_hide(vf p, vf score)
 
 static inline float vf_hsum(vf x) { return _mm512_reduce_add_ps(x); }
 
+static inline vf vf_exp2_fraction(vf f)
+{
+  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
+  return vf_fma(p, f, vf_set(1.0f));
+}
+
 /* roundscale and scalef replace the exponent arithmetic: x - round(x) in one step, no clamp needed for the scaling. */
 static inline vf vf_exp2(vf x)
 {
   x = _mm512_max_ps(vf_set(ATTN_EXP2_MIN), x);
   const vf f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const vf n = _mm512_sub_ps(x, f);
-  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
-  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
-  p = vf_fma(p, f, vf_set(1.0f));
-  return _mm512_scalef_ps(p, n);
+  return _mm512_scalef_ps(vf_exp2_fraction(f), n);
+}
+
+static inline vf vf_exp2_in_range(vf x)
+{
+  const vf t = _mm512_add_ps(x, vf_set(ATTN_EXP2_ROUND_UNBIASED));
+  const vf f = _mm512_sub_ps(x, _mm512_sub_ps(t, vf_set(ATTN_EXP2_ROUND_UNBIASED)));
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(vf_exp2_fraction(f)), n));
 }
 
 enum { TB = 16 };
