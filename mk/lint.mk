@@ -15,9 +15,10 @@ lint-format:
 lint-hygiene:
 	CC='$(CC)' CXX='$(CXX)' CPPFLAGS='$(CPPFLAGS)' tools/hygiene.sh
 
-# Each file with the flags it is compiled with: a kernel's suffix decides them.
+# Each file with the flags it is compiled with: a kernel's suffix decides them; TIDY_FLAGS of the target adds to them.
 lint-tidy: $(TIDY_FILES:%=lint-tidy/%)
-lint-tidy/%:
-	@$(CLANG_TIDY) --quiet $* -- $(CSTD) $(WARN) -fopenmp -Iinclude $(CPPFLAGS) $(FLAGS_$(call kernel_suffix,$*))
+lint-tidy/%: $(BUILD)/gen/build_info.h $(BUILD)/gen/evidence_list.h
+	@$(CLANG_TIDY) --quiet $* -- $(CSTD) $(WARN) -fopenmp -Iinclude -I$(BUILD)/gen $(CPPFLAGS) \
+	  $(FLAGS_$(call kernel_suffix,$*)) $(TIDY_FLAGS)
 
 .PHONY: format lint lint-format lint-hygiene lint-tidy

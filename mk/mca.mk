@@ -26,6 +26,8 @@ $(BUILD)/obj/tools/mca/time_%.o: tools/mca/tile_time.c kernels/x86/%.c $(BUILD)/
 $(BUILD)/time_%: $(BUILD)/obj/tools/mca/time_%.o
 	$(CC) $(OPT) -o $@ $<
 
+lint-tidy/tools/mca/tile_time.c: TIDY_FLAGS = $(FLAGS_avx2) -DTILE_SOURCE='"../../kernels/x86/fwd_f32_avx2.c"'
+
 # What this CPU can run is measured beside the model.
 TIMED = $(if $(filter x86_64,$(ARCH)),$(foreach isa,avx2 avx512,$(if $(shell grep -m1 -ow \
   '$(isa:avx512=avx512vl)' /proc/cpuinfo),fwd_f32_$(isa))))

@@ -1,7 +1,7 @@
 /* Times the register tiles of one kernel against the FMA roof: TILE_SOURCE is the kernel's own source file, so that the
  * tiles, their sizes and their flags are those that ship. Prints, for each tile, the fraction of the roof that it reaches:
  * median, lower and upper quartile over the rounds. Operands stay in the L1 cache. */
-#include TILE_SOURCE
+#include TILE_SOURCE /* NOLINT(bugprone-suspicious-include): that is the point */
 
 #include <stdio.h>
 #include <stdlib.h>
