@@ -15,7 +15,7 @@ arm-tests:
 	+@if command -v $(CROSS_ARM)gcc > /dev/null; then $(ARM_MAKE) $(ARM_BUILD)/tests/check_kernels_static; fi
 
 TEST_SUITES += neon
-suite_neon := tests/arm/run.sh $(ARM_BUILD)/tests/check_kernels_static
+suite_neon = SEED=$(TEST_SEED) tests/arm/run.sh $(ARM_BUILD)/tests/check_kernels_static
 suite_neon_needs := arm-tests
 suite_neon_seconds := 600
 
