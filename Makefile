@@ -31,9 +31,10 @@ BASE_CFLAGS := $(CSTD) $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fopen
 KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
-# gcc's early scheduling spills accumulators of the NEON tiles (25 stack accesses in a loop of 48 FMAs); clang has no such flag.
-FLAGS_neon   := $(if $(filter aarch64,$(ARCH)),$(shell $(CC) -Werror -fno-schedule-insns -E -x c /dev/null >/dev/null 2>&1 && \
-  echo -fno-schedule-insns))
+# gcc's early scheduling spills accumulators of the NEON tiles (25 stack accesses in a loop of 48 FMAs); clang has no such
+# flag.
+FLAGS_neon   := $(if $(filter aarch64,$(ARCH)),$(shell $(CC) -Werror -fno-schedule-insns -E -x c /dev/null >/dev/null \
+  2>&1 && echo -fno-schedule-insns))
 # Aligned loops: where its inner loop falls in a fetch line decided over 40 % of the scalar reference's speed.
 FLAGS_scalar := -fno-tree-vectorize -fno-tree-slp-vectorize -falign-loops=64
 FLAGS_oracle := -ffp-contract=off

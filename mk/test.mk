@@ -22,7 +22,7 @@ $(BUILD)/tests/check_kernels: $(KERNEL_TEST_OBJ) $(BUILD)/libattn.a
 # For emulators and foreign machines: one file, without hwloc (BUILD and HWLOC=0 are given by whoever asks for it).
 $(BUILD)/tests/check_kernels_static: $(KERNEL_TEST_OBJ) $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -static -fopenmp -o $@ $^ $(LIB_LIBS)
+	$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS) # libgomp's dlopen() is never called
 
 # Seed of the harness; a fixed one, so that `make test` of one commit says the same twice. TEST_SEED=$RANDOM looks further.
 TEST_SEED ?= 1

@@ -5,8 +5,8 @@ set -uo pipefail
 usage() {
   cat <<'END'
 Usage: run.sh PROGRAM [CPU]...
-Runs PROGRAM (check_kernels, static, AArch64) under qemu's user-mode emulation with the emulated grid and every 1009th float of
-exp2, on each CPU (default: max neoverse-n1 cortex-a57).
+Runs PROGRAM (check_kernels, static, AArch64) under qemu's user-mode emulation with the emulated grid and every 1009th
+float of exp2, on each CPU, all at once (default: max neoverse-n1 cortex-a57).
 
   --help          this text
 
@@ -34,15 +34,22 @@ if [ -n "$reason" ]; then
   exit 0
 fi
 
-output=$(mktemp) || exit 3
-trap 'rm -f "$output"' EXIT
+work=$(mktemp -d) || exit 3
+trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
+for cpu; do
+  {
+    timeout 600 "$qemu" -cpu "$cpu" "$program" --grid emulated --exp2-stride 1009 ${SEED:+--seed "$SEED"}
+    echo $? > "$work/$cpu.code"
+  } > "$work/$cpu" 2>&1 < /dev/null &
+done
+wait
 passed=0 failed=0 skipped=0
 for cpu; do
   echo "== $cpu"
-  timeout 600 "$qemu" -cpu "$cpu" "$program" --grid emulated --exp2-stride 1009 ${SEED:+--seed "$SEED"} 2>&1 | tee "$output"
-  code=${PIPESTATUS[0]}
-  read -r p f s < <(tail -n 1 "$output" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p') || true
+  cat "$work/$cpu"
+  code=$(cat "$work/$cpu.code")
+  read -r p f s < <(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$work/$cpu") || true
   passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
   # Neither a crash nor a silent end may look like success.
   if [ "${p:-0}" = 0 ] || { [ "$code" != 0 ] && [ "${f:-0}" = 0 ]; }; then
