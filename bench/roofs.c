@@ -82,6 +82,7 @@ static double team_seconds(struct sample *s, int threads)
 static const struct roof_loops *loops_of(enum attn_isa isa)
 {
   for (int i = 0; i < LOOPS; i++)
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): clang-tidy 14 does not know all_loops[i] */
     if (all_loops[i]->isa == isa && !(all_loops[i]->needs & ~attn_cpu_features())) return all_loops[i];
   return NULL;
 }
@@ -89,7 +90,7 @@ static const struct roof_loops *loops_of(enum attn_isa isa)
 static const struct roof_loops *widest_loops(void)
 {
   const struct roof_loops *widest = all_loops[0];
-  for (int i = 0; i < LOOPS; i++)
+  for (int i = 0; i < LOOPS; i++) /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): likewise */
     if (loops_of(all_loops[i]->isa)) widest = all_loops[i];
   return widest;
 }

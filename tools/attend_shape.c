@@ -87,5 +87,6 @@ void attend_output_shapes(const attn_desc *desc, int rank, int64_t *o_shape, int
   const bool head_last = desc->layout == ATTN_BSHD && rank > 2;
   const int64_t o[4] = {desc->B, head_last ? desc->Sq : desc->Hq, head_last ? desc->Hq : desc->Sq, desc->Dv};
   for (int i = 0; i < rank; i++) o_shape[i] = o[i + 4 - rank];
+  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): rank is 2 to 4 */
   for (int i = 0; i < rank - 1; i++) lse_shape[i] = lse[i + 4 - rank];
 }

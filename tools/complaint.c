@@ -3,11 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool complain(struct complaint *complaint, const char *format, ...)
+void complaint_set(struct complaint *complaint, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
   vsnprintf(complaint->text, sizeof complaint->text, format, args);
   va_end(args);
-  return false;
 }

@@ -157,7 +157,7 @@ static enum onnx_status forward(struct onnx_result *r, const attn_desc *desc, co
   }
   attn_plan_destroy(plan);
   if (!status) return ONNX_DONE;
-  complain(why, "%s", attn_error_message());
+  complaint_set(why, "%s", attn_error_message());
   return status == ATTN_ERR_UNSUPPORTED ? ONNX_UNSUPPORTED : ONNX_INVALID;
 }
 
