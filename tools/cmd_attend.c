@@ -271,7 +271,7 @@ static int attend(struct attend *a, struct complaint *why)
     return EXIT_USAGE;
   }
   if (!sample.correct) {
-    complain(
+    complaint_set(
         why,
         "kernel %s is WRONG at batch %lld, head %lld, query %lld: %.9g instead of %.9g (allowed %.3g); nothing written",
         attn_plan_kernel(a->plan), (long long)sample.b, (long long)sample.h, (long long)sample.i, sample.got, sample.wanted,
