@@ -53,7 +53,7 @@ static bool open_directly(struct atomic_file *file, struct complaint *why)
 {
   file->stream = fopen(file->path, "we");
   if (file->stream) return true;
-  complain(why, "%s: cannot be opened for writing: %s", file->path, strerror(errno));
+  complaint_set(why, "%s: cannot be opened for writing: %s", file->path, strerror(errno));
   release(file);
   return false;
 }
@@ -119,7 +119,7 @@ bool atomic_file_open(struct atomic_file *file, const char *path, struct complai
   if (fd >= 0 && exists) (void)fchmod(fd, st.st_mode & 0777); /* whatever the umask is now */
   file->stream = fd >= 0 ? fdopen(fd, "w") : NULL;
   if (file->stream) return true;
-  complain(why, "%s: cannot be written there: %s", path, strerror(errno));
+  complaint_set(why, "%s: cannot be written there: %s", path, strerror(errno));
   if (fd >= 0) close(fd);
   atomic_file_discard(file);
   return false;
@@ -137,7 +137,8 @@ bool atomic_file_finish(struct atomic_file *file, struct complaint *why)
   }
   file->stream = NULL;
   if (ok) return true;
-  complain(why, "%s: could not be written completely: %s", file->path, error ? strerror(error) : "an earlier write failed");
+  complaint_set(why, "%s: could not be written completely: %s", file->path,
+                error ? strerror(error) : "an earlier write failed");
   atomic_file_discard(file);
   return false;
 }
@@ -145,7 +146,7 @@ bool atomic_file_finish(struct atomic_file *file, struct complaint *why)
 bool atomic_file_publish(struct atomic_file *file, struct complaint *why)
 {
   if (file->target && rename(temporary[file->slot], file->target)) {
-    complain(why, "%s: the complete file could not be given its name: %s", file->path, strerror(errno));
+    complaint_set(why, "%s: the complete file could not be given its name: %s", file->path, strerror(errno));
     atomic_file_discard(file);
     return false;
   }

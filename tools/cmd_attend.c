@@ -267,7 +267,7 @@ static int attend(struct attend *a, struct complaint *why)
   attn_args args;
   if (!prepare(a, &problem, why) || !compute(a, &args, why)) return EXIT_USAGE;
   if (!oracle_sample(&sample, &problem, &args)) {
-    complain(why, "no memory for the comparison with float64");
+    complaint_set(why, "no memory for the comparison with float64");
     return EXIT_USAGE;
   }
   if (!sample.correct) {
