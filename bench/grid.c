@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Around the tiles of all ISAs: 6 and 12 rows; 8, 16 and 32 columns; blocks of 64 and more keys. */
-static const int64_t sizes[] = {1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 64, 97, 255, 256, 257};
+/* Around the tiles of all ISAs: 6 and 12 rows; 8, 16 and 32 columns; blocks of 64 and 256 keys, once two of these. */
+static const int64_t sizes[] = {1, 2, 5, 6, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 64, 97, 255, 256, 257, 513};
 static const int64_t head_sizes[] = {1, 3, 8, 16, 17, 33, 40, 64, 80, 96, 128, 136};
 static const int64_t groups[] = {1, 2, 3, 7};
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
@@ -185,7 +185,7 @@ static void plant_nan(struct grid_case *c, uint64_t *state)
     for (int64_t hkv = 0; hkv < p->Hkv; hkv++)
       for (int64_t j = 0; j < p->Skv; j++) {
         const int64_t n = viewers(c, b, hkv, j);
-        const bool few = also_seen && n > 0 && n < p->G * p->Sq / 2 && !seen;
+        const bool few = also_seen && n > 0 && n < p->G * p->Sq / 2 && !seen && one_in(state, 16);
         if (n > 0 && !few) continue;
         *(n ? &seen : &hidden) += 1;
         for (int64_t d = 0; d < p->Dqk; d++)
