@@ -27,21 +27,31 @@ struct buffer {
 static attn_status check_args(const struct attn_plan *plan, const attn_args *args)
 {
   const struct attn_extents *e = &plan->extents;
-  const struct buffer in[] = {
-      {"q", args->q, e->q}, {"k", args->k, e->k}, {"v", args->v, e->v}, {"mask", args->mask, e->mask}};
+  const struct buffer in[] = {{"q", args->q, e->q},
+                              {"k", args->k, e->k},
+                              {"v", args->v, e->v},
+                              {"mask", args->mask, e->mask},
+                              {"alibi_slopes", args->alibi_slopes, e->alibi_slopes},
+                              {"sinks", args->sinks, e->sinks},
+                              {"kv_lengths", args->kv_lengths, e->kv_lengths}};
+  enum { INPUTS = sizeof in / sizeof *in };
   const struct buffer out[] = {{"o", args->o, e->o}, {"lse", args->lse, args->lse ? e->lse : 0}};
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < INPUTS; i++)
     if (in[i].bytes && !in[i].start)
       return attn_fail(ATTN_ERR_INVALID, "%s is NULL; the plan needs %zu bytes there", in[i].name, in[i].bytes);
   if (e->o && !args->o) return attn_fail(ATTN_ERR_INVALID, "o is NULL; the plan writes %zu bytes there", e->o);
   for (int o = 0; o < 2; o++)
-    for (int i = 0; i < 5; i++) {
-      const struct buffer *a = &out[o], *b = i < 4 ? &in[i] : &out[!o];
+    for (int i = 0; i <= INPUTS; i++) {
+      const struct buffer *a = &out[o], *b = i < INPUTS ? &in[i] : &out[!o];
       const uintptr_t a0 = (uintptr_t)a->start, b0 = (uintptr_t)b->start;
       if (a->bytes && b->bytes && a0 < b0 + b->bytes && b0 < a0 + a->bytes)
         return attn_fail(ATTN_ERR_ALIAS, "%s (%zu bytes) overlaps %s (%zu bytes); outputs need memory of their own",
                          a->name, a->bytes, b->name, b->bytes);
     }
+  for (int64_t b = 0; e->kv_lengths && b < plan->problem.B; b++)
+    if (args->kv_lengths[b] < 0 || args->kv_lengths[b] > plan->problem.Skv)
+      return attn_fail(ATTN_ERR_INVALID, "kv_lengths[%lld] = %lld is not within 0..Skv = %lld", (long long)b,
+                       (long long)args->kv_lengths[b], (long long)plan->problem.Skv);
   if (args->workspace && args->workspace_bytes < plan->workspace_bytes)
     return attn_fail(ATTN_ERR_INVALID, "workspace_bytes = %zu is less than the plan's %zu (attn_plan_workspace_bytes)",
                      args->workspace_bytes, plan->workspace_bytes);
@@ -93,6 +103,9 @@ static void run_unit(const struct attn_plan *plan, const attn_args *args, int64_
                            .hkv = head % p->Hkv,
                            .row0 = block * plan->unit_rows,
                            .row1 = (block + 1) * plan->unit_rows < rows ? (block + 1) * plan->unit_rows : rows,
+                           .alibi_slopes = args->alibi_slopes,
+                           .sinks = args->sinks,
+                           .kv_lengths = args->kv_lengths,
                            .row_max = row_max,
                            .row_sum = row_max + plan->unit_rows,
                            .scratch = scratch};

@@ -128,6 +128,9 @@ static attn_status check_mask(struct attn_problem *p, const attn_desc *desc)
   return check_tensor(&mask, ATTN_BHSD);
 }
 
+/* Positions and windows beyond this reach over any tensor; sums of a few stay far from overflow. */
+#define FAR ((int64_t)1 << 60)
+
 static attn_status check_sizes(const attn_desc *desc)
 {
   const struct {
@@ -145,16 +148,50 @@ static attn_status check_sizes(const attn_desc *desc)
   return ATTN_OK;
 }
 
+static attn_status check_window(int64_t *window, const char *name, int64_t value, bool used)
+{
+  *window = -1;
+  if (!used) return ATTN_OK;
+  if (value < 0)
+    return attn_fail(ATTN_ERR_INVALID, "%s = %lld is negative; without its flag the window is unlimited", name,
+                     (long long)value);
+  *window = value < FAR ? value : FAR;
+  return ATTN_OK;
+}
+
+static attn_status check_positions(struct attn_problem *p, const attn_desc *desc)
+{
+  p->causal = desc->flags & ATTN_CAUSAL;
+  p->alibi = desc->flags & ATTN_ALIBI;
+  p->sinks = desc->flags & ATTN_SINKS;
+  p->kv_lengths = desc->flags & ATTN_KV_LENGTHS;
+  int64_t offset = desc->causal_offset;
+  if (offset < -FAR) offset = -FAR;
+  if (offset > FAR) offset = FAR;
+  p->diagonal = p->Skv - p->Sq + offset;
+  const int64_t most = INT32_MAX / 4; /* kernels count the distance of ALiBi in 32 bits */
+  if (p->alibi && (offset <= -most || offset >= most || p->Skv >= most || p->Sq >= most))
+    return attn_fail(ATTN_ERR_INVALID, "with ATTN_ALIBI Sq, Skv and causal_offset (%lld) must be below %lld",
+                     (long long)desc->causal_offset, (long long)most);
+  attn_status status = check_window(&p->window_left, "window_left", desc->window_left, desc->flags & ATTN_WINDOW_LEFT);
+  if (!status) status = check_window(&p->window_right, "window_right", desc->window_right, desc->flags & ATTN_WINDOW_RIGHT);
+  return status;
+}
+
 attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
 {
   if (desc->dtype != ATTN_F32 && desc->dtype != ATTN_F16 && desc->dtype != ATTN_BF16)
     return attn_fail(ATTN_ERR_INVALID, "dtype = %d is not one of ATTN_F32, ATTN_F16, ATTN_BF16", (int)desc->dtype);
   if (desc->layout != ATTN_BHSD && desc->layout != ATTN_BSHD)
     return attn_fail(ATTN_ERR_INVALID, "layout = %d is not ATTN_BHSD or ATTN_BSHD", (int)desc->layout);
-  const unsigned unknown = desc->flags & ~(unsigned)(ATTN_CAUSAL | ATTN_SCALE_EXPLICIT);
+  const unsigned known =
+      ATTN_CAUSAL | ATTN_SCALE_EXPLICIT | ATTN_WINDOW_LEFT | ATTN_WINDOW_RIGHT | ATTN_ALIBI | ATTN_SINKS | ATTN_KV_LENGTHS;
+  const unsigned unknown = desc->flags & ~known;
   if (unknown) return attn_fail(ATTN_ERR_INVALID, "flags has unknown bits %#x", unknown);
   if (!isfinite(desc->scale))
     return attn_fail(ATTN_ERR_INVALID, "scale = %f is not finite; leave it 0 for 1/sqrt(Dqk)", (double)desc->scale);
+  if (!isfinite(desc->softcap) || desc->softcap < 0)
+    return attn_fail(ATTN_ERR_INVALID, "softcap = %f is not a positive number; leave it 0 for none", (double)desc->softcap);
   attn_status status = check_sizes(desc);
   if (status) return status;
 
@@ -174,9 +211,11 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
                              .lse = desc->lse};
   p->scale = desc->scale;
   if (desc->scale == 0 && !(desc->flags & ATTN_SCALE_EXPLICIT)) p->scale = desc->Dqk ? 1 / sqrt((double)desc->Dqk) : 0;
-  const double factor = p->scale * 1.44269504088896340736;
+  p->softcap = desc->softcap;
+  const double factor = p->softcap != 0 ? p->scale / (double)p->softcap : p->scale * 1.44269504088896340736;
   if (fabs(factor) > FLT_MAX)
-    return attn_fail(ATTN_ERR_INVALID, "scale = %g is too large: times log2(e) it must be a finite f32", p->scale);
+    return attn_fail(ATTN_ERR_INVALID,
+                     "scale = %g is too large: times log2(e), or divided by softcap, it must be a finite f32", p->scale);
   p->q_factor = (float)factor;
 
   const size_t element_bytes = attn_element_bytes(desc->dtype);
@@ -198,14 +237,7 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
   if (__builtin_mul_overflow(p->G, p->Sq, &rows))
     return attn_fail(ATTN_ERR_OVERFLOW, "Sq = %lld times Hq/Hkv = %lld exceeds the address space", (long long)p->Sq,
                      (long long)p->G);
-  p->causal = desc->flags & ATTN_CAUSAL;
-  if (p->causal) { /* beyond these limits every key is hidden, or none */
-    if (__builtin_add_overflow(p->Skv - p->Sq, desc->causal_offset, &p->diagonal))
-      p->diagonal = desc->causal_offset < 0 ? -p->Sq : p->Skv;
-    if (p->diagonal < -p->Sq) p->diagonal = -p->Sq;
-    if (p->diagonal > p->Skv) p->diagonal = p->Skv;
-  }
-  return ATTN_OK;
+  return check_positions(p, desc);
 }
 
 struct attn_extents attn_problem_extents(const struct attn_problem *p)
@@ -220,23 +252,22 @@ struct attn_extents attn_problem_extents(const struct attn_problem *p)
                                              : extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->mask_length}, &p->mask,
                                                             p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float)),
       .lse = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, 1}, &p->lse, sizeof(float)),
+      .alibi_slopes = p->alibi ? (size_t)p->Hq * sizeof(float) : 0,
+      .sinks = p->sinks ? (size_t)p->Hq * sizeof(float) : 0,
+      .kv_lengths = p->kv_lengths ? (size_t)p->B * sizeof(int64_t) : 0,
   };
 }
 
 double attn_problem_flops(const struct attn_problem *p)
 {
-  double pairs = (double)p->Sq * (double)p->mask_length;
-  if (p->causal) { /* limits grow by one a query, from that of query 0 to that of the last */
-    const int64_t cap = p->mask_length;
-    int64_t first = p->diagonal + 1, n = p->Sq;
-    pairs = 0;
-    if (first < 0) {
-      n += first; /* that many queries see nothing */
-      first = 0;
+  double pairs = 0;
+  if (!p->causal && p->window_left < 0 && p->window_right < 0) {
+    pairs = (double)p->Sq * (double)p->mask_length;
+  } else {
+    for (int64_t i = 0; i < p->Sq; i++) {
+      const struct attn_range range = attn_query_range(p, p->Skv, i);
+      pairs += (double)(range.limit - range.first);
     }
-    int64_t rising = cap - first < n ? cap - first : n;
-    if (rising < 0) rising = 0;
-    if (n > 0) pairs = (double)rising * (2.0 * (double)first + (double)rising - 1) / 2 + (double)(n - rising) * (double)cap;
   }
   return 2 * pairs * (double)(p->Dqk + p->Dv) * (double)p->B * (double)p->Hq;
 }

@@ -10,11 +10,12 @@ attn_status attn_problem_resolve(struct attn_problem *problem, const attn_desc *
 /* Bytes from the first to one past the last element of each tensor; 0 if it has no element. Never overflows for a
  * problem that was resolved. */
 struct attn_extents {
-  size_t q, k, v, o, mask, lse;
+  size_t q, k, v, o, mask, lse, alibi_slopes, sinks, kv_lengths;
 };
 struct attn_extents attn_problem_extents(const struct attn_problem *problem);
 
-/* Multiply-adds counted as two, over the pairs that causality and lengths leave visible. */
+/* Multiply-adds counted as two, over the pairs that causality, windows and the mask's length leave visible; kv_lengths,
+ * known only to a run, do not count. */
 double attn_problem_flops(const struct attn_problem *problem);
 
 #endif

@@ -13,10 +13,13 @@
  *   q [B][Hq ][Sq ][Dqk]    k [B][Hkv][Skv][Dqk]    v [B][Hkv][Skv][Dv]    o [B][Hq][Sq][Dv]
  *   mask [B][Hq][Sq][mask.length]                    lse [B][Hq][Sq] (optional output, f32)
  *
- * Semantics: a key that no rule hides is visible. Hidden are: keys j > i + (Skv - Sq) + causal_offset of query i if
- * ATTN_CAUSAL is set; keys whose boolean mask is 0 or whose additive mask is -inf; keys at or beyond mask.length.
- * A hidden key has no influence, even if it or its value is NaN. A query that sees no key gives a row of zeros and
- * LSE = -inf. NaN or Inf in a visible input propagates. Results do not depend on the number of threads, bit for bit.
+ * Semantics: score = scale * q.k, then softcap, then + ALiBi and mask; weights = softmax(scores and sink); o = weights . v.
+ * A key that no rule hides is visible. Query i stands at key position c = i + (Skv - Sq) + causal_offset (with kv_lengths:
+ * the batch's length instead of Skv). Hidden are: keys j > c if ATTN_CAUSAL is set; keys j < c - window_left or
+ * j > c + window_right if that window is set; keys at or beyond the batch's kv_lengths; keys whose boolean mask is 0 or
+ * whose additive mask is -inf; keys at or beyond mask.length. A hidden key has no influence, even if it or its value is
+ * NaN. A query that sees no key gives a row of zeros and LSE = -inf. NaN or Inf in a visible input propagates. Results do
+ * not depend on the number of threads, bit for bit.
  *
  * Aliasing: o and lse must not overlap q, k, v, mask or each other; inputs may overlap freely. attn_run() checks the
  * address ranges. Alignment: that of the element type is enough.
@@ -91,8 +94,13 @@ typedef struct attn_mask {
 } attn_mask;
 
 enum {
-  ATTN_CAUSAL = 1u << 0,        /* hide the future; see causal_offset */
-  ATTN_SCALE_EXPLICIT = 1u << 1 /* use .scale even if it is 0 */
+  ATTN_CAUSAL = 1u << 0,         /* hide the future; see causal_offset */
+  ATTN_SCALE_EXPLICIT = 1u << 1, /* use .scale even if it is 0 */
+  ATTN_WINDOW_LEFT = 1u << 2,    /* hide keys further back than window_left */
+  ATTN_WINDOW_RIGHT = 1u << 3,   /* hide keys further ahead than window_right */
+  ATTN_ALIBI = 1u << 4,          /* score -= alibi_slopes[head] * |c - j|; Press et al. 2022 */
+  ATTN_SINKS = 1u << 5,          /* exp(sinks[head]) joins the sum of the softmax; LSE includes it */
+  ATTN_KV_LENGTHS = 1u << 6      /* batch b has kv_lengths[b] keys, 0..Skv */
 };
 
 /* The problem. Zero is the default of every field but the sizes: start from {0} and set what you need.
@@ -103,11 +111,13 @@ typedef struct attn_desc {
   int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv;
   attn_strides q, k, v, o; /* all four 0: contiguous in .layout */
   float scale;             /* factor of Q K^T; 0 without ATTN_SCALE_EXPLICIT: 1/sqrt(Dqk) */
-  unsigned flags;          /* ATTN_CAUSAL | ATTN_SCALE_EXPLICIT */
+  unsigned flags;          /* of the enum above */
   int64_t causal_offset;   /* added to the bottom-right alignment: 0 lets the last query see the last key;
                               Sq - Skv aligns the top left, so that query 0 sees key 0 only */
   attn_mask mask;
-  attn_strides lse; /* b, h, s (d is ignored); all 0: contiguous [B][Hq][Sq] */
+  attn_strides lse;                  /* b, h, s (d is ignored); all 0: contiguous [B][Hq][Sq] */
+  int64_t window_left, window_right; /* >= 0; used if the flag of that side is set */
+  float softcap;                     /* > 0: score = softcap * tanh(score / softcap). 0: none */
 } attn_desc;
 
 typedef enum attn_placement {
@@ -132,6 +142,9 @@ typedef struct attn_args {
   float *lse;       /* NULL: not wanted. Natural logarithm of the sum of exp(score), per query */
   void *workspace;  /* NULL: the plan's own. Any alignment; at least attn_plan_workspace_bytes() */
   size_t workspace_bytes;
+  const float *alibi_slopes; /* [Hq], required by ATTN_ALIBI */
+  const float *sinks;        /* [Hq], required by ATTN_SINKS; -inf: none for that head */
+  const int64_t *kv_lengths; /* [B], required by ATTN_KV_LENGTHS */
 } attn_args;
 
 typedef struct attn_plan attn_plan;

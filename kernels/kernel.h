@@ -103,10 +103,13 @@ struct attn_problem {
   attn_dtype dtype;
   int64_t B, Hq, Hkv, G, Sq, Skv, Dqk, Dv;
   attn_strides q, k, v, o, lse;
-  double scale;   /* of Q K^T */
-  float q_factor; /* scale * log2(e): multiply Q by it to get scores in log2 units */
-  bool causal;    /* key j is hidden from query i if j > i + diagonal */
-  int64_t diagonal;
+  double scale;     /* of Q K^T */
+  float q_factor;   /* multiply Q by it: scale * log2(e) gives scores in log2 units; with softcap scale / softcap */
+  float softcap;    /* 0: none */
+  int64_t diagonal; /* query i stands at key position i + diagonal (+ kv_lengths[b] - Skv) */
+  bool causal;      /* hides keys beyond that position */
+  int64_t window_left, window_right; /* negative: unlimited */
+  bool alibi, sinks, kv_lengths;
   attn_mask_kind mask_kind;
   int64_t mask_length; /* <= Skv; keys at or beyond it are hidden (Skv without a mask) */
   attn_strides mask;
@@ -118,7 +121,9 @@ struct attn_unit {
   void *o;
   int64_t b, hkv;
   int64_t row0, row1;
-  float *row_max, *row_sum; /* [row1 - row0] */
+  float *row_max, *row_sum;          /* [row1 - row0] */
+  const float *alibi_slopes, *sinks; /* [Hq] */
+  const int64_t *kv_lengths;         /* [B] */
   void *scratch;
 };
 
@@ -161,12 +166,21 @@ static inline int64_t attn_o_at(const struct attn_unit *u, int64_t r)
 static inline int64_t attn_k_at(const struct attn_unit *u) { return u->b * u->problem->k.b + u->hkv * u->problem->k.h; }
 static inline int64_t attn_v_at(const struct attn_unit *u) { return u->b * u->problem->v.b + u->hkv * u->problem->v.h; }
 
-/* Keys [0, limit) are visible to the query as far as causality and lengths are concerned; the mask may hide more. */
-static inline int64_t attn_query_limit(const struct attn_problem *p, int64_t i)
+/* Keys [first, limit) are visible to query i of a batch with `length` keys, as far as positions and lengths are concerned;
+ * the mask may hide more. Neither end falls as i grows. */
+struct attn_range {
+  int64_t first, limit;
+};
+static inline struct attn_range attn_query_range(const struct attn_problem *p, int64_t length, int64_t i)
 {
-  int64_t limit = p->mask_length;
-  if (p->causal && i + p->diagonal + 1 < limit) limit = i + p->diagonal + 1;
-  return limit < 0 ? 0 : limit;
+  const int64_t position = i + p->diagonal + length - p->Skv;
+  struct attn_range range = {0, p->mask_length < length ? p->mask_length : length};
+  const int64_t right = p->causal ? 0 : p->window_right;
+  if (right >= 0 && position + right + 1 < range.limit) range.limit = position + right + 1;
+  if (p->window_left >= 0 && position - p->window_left > 0) range.first = position - p->window_left;
+  if (range.limit < 0) range.limit = 0;
+  if (range.first > range.limit) range.first = range.limit;
+  return range;
 }
 
 #endif

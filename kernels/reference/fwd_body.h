@@ -48,7 +48,7 @@ static inline void fwd_body(const struct attn_unit *u)
     for (int64_t d = 0; d < p->Dv; d++) o[d] = 0;
     float max = -FLT_MAX, sum = 0;
     const struct attn_row row = attn_row_get(u, r);
-    for (int64_t j0 = 0; j0 < row.limit; j0 += BODY_KEYS) {
+    for (int64_t j0 = row.first / BODY_KEYS * BODY_KEYS; j0 < row.limit; j0 += BODY_KEYS) {
       const int64_t n = row.limit - j0 < BODY_KEYS ? row.limit - j0 : BODY_KEYS;
       float s[BODY_KEYS], w[BODY_KEYS], block_max = max, block_sum = 0;
       for (int64_t j = 0; j < n; j++) s[j] = dot(q, as_f32(k + (j0 + j) * p->k.s, p->k.d, p->Dqk, buffer), p->Dqk);
@@ -72,7 +72,7 @@ static inline void fwd_body(const struct attn_unit *u)
       sum += block_sum;
       for (int64_t d = 0; d < p->Dv; d++) o[d] += part[d];
     }
-    const float norm = sum == 0 ? 0 : 1 / sum;
+    const float norm = attn_finish_row(u, r, &max, &sum);
     element *o_row = (element *)u->o + attn_o_at(u, r);
     for (int64_t d = 0; d < p->Dv; d++) o_row[d * p->o.d] = el_put(o[d] * norm);
     u->row_max[r - u->row0] = max;

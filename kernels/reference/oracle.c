@@ -5,17 +5,22 @@
 
 #include <math.h>
 
-static double mask_bias(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, int64_t j)
+/* What is added to the score of (query i, key j): -inf hides the key. */
+static double bias(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, int64_t j)
 {
-  if (j >= p->mask_length) return -INFINITY;
-  if (p->causal && j > i + p->diagonal) return -INFINITY;
+  const int64_t length = p->kv_lengths ? args->kv_lengths[b] : p->Skv, position = i + p->diagonal + length - p->Skv;
+  if (j >= p->mask_length || j >= length) return -INFINITY;
+  if (p->causal && j > position) return -INFINITY;
+  if (p->window_left >= 0 && j < position - p->window_left) return -INFINITY;
+  if (p->window_right >= 0 && j > position + p->window_right) return -INFINITY;
+  const double alibi = p->alibi ? -(double)args->alibi_slopes[h] * fabs((double)(position - j)) : 0;
   const int64_t at = b * p->mask.b + h * p->mask.h + i * p->mask.s + j * p->mask.d;
   switch (p->mask_kind) {
-  case ATTN_MASK_NONE: return 0;
-  case ATTN_MASK_BOOL: return ((const uint8_t *)args->mask)[at] ? 0 : -INFINITY;
-  case ATTN_MASK_ADDITIVE: return (double)((const float *)args->mask)[at];
+  case ATTN_MASK_NONE: break;
+  case ATTN_MASK_BOOL: return ((const uint8_t *)args->mask)[at] ? alibi : -INFINITY;
+  case ATTN_MASK_ADDITIVE: return alibi + (double)((const float *)args->mask)[at];
   }
-  return 0;
+  return alibi;
 }
 
 void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, double *o_row,
@@ -23,14 +28,17 @@ void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_
 {
   const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s;
   const int64_t k = b * p->k.b + h / p->G * p->k.h, v = b * p->v.b + h / p->G * p->v.h;
-  double max = -INFINITY, sum = 0;
+  const double sink = p->sinks ? (double)args->sinks[h] : -INFINITY;
+  double max = sink, sum = 0;
   for (int64_t j = 0; j < p->Skv; j++) {
-    const double bias = mask_bias(p, args, b, h, i, j);
+    const double added = bias(p, args, b, h, i, j);
     double dot = 0;
     for (int64_t d = 0; d < p->Dqk; d++)
       dot += (double)attn_element_get(p->dtype, args->q, q + d * p->q.d) *
              (double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d);
-    scores[j] = bias == -INFINITY ? -INFINITY : p->scale * dot + bias;
+    dot *= p->scale;
+    if (p->softcap != 0) dot = (double)p->softcap * tanh(dot / (double)p->softcap);
+    scores[j] = added == -INFINITY ? -INFINITY : dot + added;
     if (scores[j] > max || isnan(scores[j])) max = scores[j];
   }
   for (int64_t d = 0; d < p->Dv; d++) o_row[d] = 0;
@@ -44,6 +52,7 @@ void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_
     for (int64_t d = 0; d < p->Dv; d++)
       o_row[d] += scores[j] * (double)attn_element_get(p->dtype, args->v, v + j * p->v.s + d * p->v.d);
   }
+  if (sink != -INFINITY) sum += exp(sink - max);
   if (sum != 0) { /* true of NaN as well */
     for (int64_t d = 0; d < p->Dv; d++) o_row[d] /= sum;
     for (int64_t j = 0; j < p->Skv; j++) scores[j] /= sum;

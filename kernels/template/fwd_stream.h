@@ -147,8 +147,8 @@ static inline enum visibility tile_visibility(const struct stream *s, int64_t t,
 {
   const struct attn_problem *p = s->unit->problem;
   const struct attn_row *row = s->row + t * MR;
-  if (j >= row[MR - 1].limit) return HIDDEN; /* limits do not fall from row to row */
-  const enum visibility most = j + NR <= row[0].limit ? VISIBLE : PARTIAL;
+  if (j >= row[MR - 1].limit || j + NR <= row[0].first) return HIDDEN; /* neither end falls from row to row */
+  const enum visibility most = j >= row[MR - 1].first && j + NR <= row[0].limit ? VISIBLE : PARTIAL;
   if (p->mask_kind == ATTN_MASK_NONE) return most;
   if (p->mask_kind != ATTN_MASK_BOOL || p->mask.d != 1) return PARTIAL;
   bool all = true, any = false;
@@ -187,6 +187,7 @@ static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64
 {
   const struct attn_problem *problem = s->unit->problem;
   const float *q = s->q + t * MR * problem->Dqk;
+  const bool edits = attn_edits_scores(problem);
   uint32_t live = 0;
   *hides = false;
   for (int64_t j = 0; j < keys; j += NR) {
@@ -205,12 +206,11 @@ static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64
     rest = next_run(rest, round_up(keys, NR), &from, &to);
     for (int64_t i = 0; i < MR; i++) {
       float *row = p + i * P_STRIDE;
-      if (*hides) {
-        attn_edit_scores(problem, &s->row[t * MR + i], j0 + from, to - from, row + from);
+      if (*hides || edits) attn_edit_scores(problem, &s->row[t * MR + i], j0 + from, to - from, row + from);
+      if (*hides)
         weigh_any(s, t, i, row, from, to);
-      } else {
+      else
         weigh_row(s, t, i, row, from, to);
-      }
     }
   }
   return live;
@@ -250,10 +250,9 @@ static inline void stream_finish(const struct stream *s)
 {
   const struct attn_unit *u = s->unit;
   for (int64_t r = 0; r < u->row1 - u->row0; r++) {
-    const float sum = vf_hsum(vf_load(s->sum + r * VL));
-    write_row(u, r, s->o, s->values, sum);
     u->row_max[r] = s->max[r];
-    u->row_sum[r] = sum;
+    u->row_sum[r] = vf_hsum(vf_load(s->sum + r * VL));
+    write_row(u, r, s->o, s->values, attn_finish_row(u, u->row0 + r, &u->row_max[r], &u->row_sum[r]));
   }
 }
 
@@ -270,9 +269,9 @@ static inline void stream_run(const struct attn_unit *u)
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
   memset(s.o, 0, (size_t)(padded * s.values) * sizeof *s.o);
   for (int64_t t = 0; t < s.tiles; t++) pack_q(s.q + t * MR * p->Dqk, u, u->row0 + t * MR, u->row1);
-  const int64_t limit = s.row[padded - 1].limit;
+  const int64_t first = s.row[0].first / s.block_keys * s.block_keys, limit = s.row[padded - 1].limit;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
-  for (int64_t j0 = 0; j0 < limit; j0 += s.block_keys) {
+  for (int64_t j0 = first; j0 < limit; j0 += s.block_keys) {
     const int64_t keys = limit - j0 < s.block_keys ? limit - j0 : s.block_keys;
     pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
     const bool finite = pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);

@@ -88,7 +88,7 @@ static inline bool naive_softmax(struct naive *n, int64_t r)
   }
   u->row_max[r] = top;
   u->row_sum[r] = vf_hsum(sum);
-  return row.limit < p->Skv || p->mask_kind != ATTN_MASK_NONE;
+  return row.first > 0 || row.limit < p->Skv || p->mask_kind != ATTN_MASK_NONE;
 }
 
 /* A function of its own, so that its loop has all registers for itself. */
@@ -136,7 +136,8 @@ static inline void naive_run(const struct attn_unit *u)
   bool hides = false;
   for (int64_t r = 0; r < rows; r++) hides |= naive_softmax(&n, r);
   naive_values(&n, hides);
-  for (int64_t r = 0; r < rows; r++) write_row(u, r, n.o, n.values, u->row_sum[r]);
+  for (int64_t r = 0; r < rows; r++)
+    write_row(u, r, n.o, n.values, attn_finish_row(u, u->row0 + r, &u->row_max[r], &u->row_sum[r]));
 }
 
 #endif

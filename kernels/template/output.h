@@ -51,11 +51,11 @@ __attribute__((noinline, cold)) static void value_tile_careful(float *o, const f
   }
 }
 
-/* Row r of the unit: O = o / sum, or 0 if no key was visible. */
-static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float sum)
+/* Row r of the unit: O = factor * o. */
+static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float factor)
 {
   const struct attn_problem *p = u->problem;
-  const vf norm = vf_set(sum == 0 ? 0 : 1 / sum);
+  const vf norm = vf_set(factor);
   element *out = (element *)u->o + attn_o_at(u, u->row0 + r);
   for (int64_t left = 0; left < p->Dv; left += NR) {
     const float *row = o + tile_row_at(r / MR, r % MR, left, values);

@@ -7,11 +7,15 @@
 /* -inf: hidden. Written anew, so that a mistake in the kernels' row limits shows. */
 static double bias_of(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, int64_t j)
 {
-  if (j >= p->mask_length || (p->causal && j > i + p->diagonal)) return -INFINITY;
+  const int64_t length = p->kv_lengths ? args->kv_lengths[b] : p->Skv, ahead = j - (i + p->diagonal + length - p->Skv);
+  if (j >= length || j >= p->mask_length || (p->causal && ahead > 0)) return -INFINITY;
+  if ((p->window_left >= 0 && -ahead > p->window_left) || (p->window_right >= 0 && ahead > p->window_right))
+    return -INFINITY;
+  const double alibi = p->alibi ? -(double)args->alibi_slopes[h] * (double)(ahead < 0 ? -ahead : ahead) : 0;
   const int64_t at = b * p->mask.b + h * p->mask.h + i * p->mask.s + j * p->mask.d;
-  if (p->mask_kind == ATTN_MASK_BOOL) return ((const uint8_t *)args->mask)[at] ? 0 : -INFINITY;
-  if (p->mask_kind == ATTN_MASK_ADDITIVE) return (double)((const float *)args->mask)[at];
-  return 0;
+  if (p->mask_kind == ATTN_MASK_BOOL) return ((const uint8_t *)args->mask)[at] ? alibi : -INFINITY;
+  if (p->mask_kind == ATTN_MASK_ADDITIVE) return alibi + (double)((const float *)args->mask)[at];
+  return alibi;
 }
 
 /* delta_j of bound.h. max: the row's largest score, natural units. */
@@ -27,8 +31,14 @@ static double weight_error(const struct attn_problem *p, const attn_args *args, 
     magnitude += fabs(product);
     tiny += fabs(key) + 1;
   }
-  const double t = log2e * (p->scale * dot + bias);
-  const double dt = (double)(p->Dqk + 3) * u * log2e * fabs(p->scale) * magnitude + 3 * u * log2e * fabs(bias) +
+  double score = p->scale * dot, capping = 0;
+  if (p->softcap !=
+      0) { /* a slope of at most 1 passes the error of the dot product on; attn_tanh adds 10 u of its result */
+    score = (double)p->softcap * tanh(score / (double)p->softcap);
+    capping = 14 * u * log2e * fabs(score);
+  }
+  const double t = log2e * (score + bias);
+  const double dt = (double)(p->Dqk + 3) * u * log2e * fabs(p->scale) * magnitude + 4 * u * log2e * fabs(bias) + capping +
                     2 * u * fabs(t) + u * fabs(t - log2e * max) + 0x1p-149 * tiny;
   return 0.693147180559945309 * dt + 6 * u + u * (double)(p->Skv - j);
 }

@@ -259,6 +259,51 @@ static void plants(struct visitor *g)
     }
 }
 
+/* Windows, softcap, ALiBi, sinks and lengths: each alone, then drawn together. */
+static void add_variant(struct check_case *c, int which, int64_t size)
+{
+  switch (which) {
+  case 0:
+    c->desc.flags |= ATTN_WINDOW_LEFT;
+    c->desc.window_left = size;
+    break;
+  case 1:
+    c->desc.flags |= ATTN_WINDOW_RIGHT;
+    c->desc.window_right = size;
+    break;
+  case 2: c->desc.softcap = size % 2 ? 0.7f : 20; break;
+  case 3: c->desc.flags |= ATTN_ALIBI; break;
+  case 4: c->desc.flags |= ATTN_SINKS; break;
+  default: c->desc.flags |= ATTN_KV_LENGTHS; break;
+  }
+}
+
+static void variants(struct visitor *g)
+{
+  static const int64_t sizes[] = {0, 1, 7, 16, 40, 300, INT64_MAX};
+  struct rng r = {g->seed};
+  for (int i = 0; i < (g->grid == GRID_FULL ? 400 : 100); i++) {
+    struct check_case c = plain("variants");
+    if (g->grid == GRID_EMULATED && i >= 30) break;
+    c.desc.B = 1 + i % 3;
+    c.desc.Hkv = 1 + i % 2;
+    c.desc.Hq = c.desc.Hkv * (1 + rng_below(&r, 4));
+    c.desc.Sq = 1 + rng_below(&r, 30);
+    c.desc.Skv = 1 + rng_below(&r, i % 5 ? 90 : 600);
+    c.desc.Dqk = 1 + rng_below(&r, 24);
+    c.desc.Dv = 1 + rng_below(&r, 40);
+    if (rng_below(&r, 2)) c.desc.flags |= ATTN_CAUSAL;
+    if (rng_below(&r, 4) == 0) c.desc.causal_offset = rng_below(&r, 2 * c.desc.Skv) - c.desc.Skv;
+    add_variant(&c, i % 6, sizes[rng_below(&r, COUNT(sizes))]);
+    for (int64_t more = i % 2 ? rng_below(&r, 4) : 0; more > 0; more--)
+      add_variant(&c, (int)rng_below(&r, 6), sizes[rng_below(&r, COUNT(sizes))]);
+    if (i % 7 == 3) set_mask(&c, i % 2 ? ATTN_MASK_BOOL : ATTN_MASK_ADDITIVE, PATTERN_RANDOM, "hs", 1);
+    if (i % 11 == 5) c.plant = PLANT_HIDDEN;
+    if (i % 13 == 7) c.data = DATA_LARGE;
+    emit(g, c);
+  }
+}
+
 static void threads(struct visitor *g)
 {
   const int scale = g->grid == GRID_EMULATED ? 1 : 3;
@@ -326,6 +371,7 @@ void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
   masks(&g);
   values(&g);
   plants(&g);
+  variants(&g);
   threads(&g);
   randomly(&g);
 }

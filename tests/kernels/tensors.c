@@ -82,6 +82,18 @@ static void fill_mask(struct tensors *t, const struct check_case *c, struct rng 
         }
 }
 
+/* Slopes as in the paper's geometric series, one of them 0; a sink far below, among and above the scores; lengths from 0 to
+ * all keys. */
+static void fill_variants(struct tensors *t, struct rng *r)
+{
+  const struct attn_problem *p = &t->problem;
+  float *slope = (float *)t->buffer[TENSOR_SLOPES].data, *sink = (float *)t->buffer[TENSOR_SINKS].data;
+  int64_t *length = (int64_t *)t->buffer[TENSOR_LENGTHS].data;
+  for (int64_t h = 0; slope && h < p->Hq; h++) slope[h] = h % 4 == 3 ? 0 : exp2f(-(float)(h % 5));
+  for (int64_t h = 0; sink && h < p->Hq; h++) sink[h] = h % 4 == 2 ? -INFINITY : h % 4 == 3 ? 40 : 3 * rng_normal(r);
+  for (int64_t b = 0; length && b < p->B; b++) length[b] = b % 3 == 2 ? 0 : 1 + rng_below(r, p->Skv);
+}
+
 /* A score of about x for query (1, 1, ..., 1) with some noise: each of D elements gives x / (scale D). */
 static float key_for(const struct attn_problem *p, double score, struct rng *r)
 {
@@ -130,11 +142,14 @@ static void fill(struct tensors *t, const struct check_case *c, int which, const
 static bool seen_by_any(const struct tensors *t, int64_t b, int64_t hkv, int64_t j)
 {
   const struct attn_problem *p = &t->problem;
-  if (j >= p->mask_length) return false;
+  const int64_t length = p->kv_lengths ? t->args.kv_lengths[b] : p->Skv;
+  if (j >= p->mask_length || j >= length) return false;
   for (int64_t h = hkv * p->G; h < (hkv + 1) * p->G; h++)
     for (int64_t i = 0; i < p->Sq; i++) {
       const int64_t at = b * p->mask.b + h * p->mask.h + i * p->mask.s + j * p->mask.d;
-      if (p->causal && j > i + p->diagonal) continue;
+      const int64_t ahead = j - (i + p->diagonal + length - p->Skv);
+      if (p->causal && ahead > 0) continue;
+      if ((p->window_left >= 0 && -ahead > p->window_left) || (p->window_right >= 0 && ahead > p->window_right)) continue;
       if (p->mask_kind == ATTN_MASK_BOOL && !t->buffer[TENSOR_MASK].data[at]) continue;
       if (p->mask_kind == ATTN_MASK_ADDITIVE && ((const float *)t->buffer[TENSOR_MASK].data)[at] == -INFINITY) continue;
       return true;
@@ -181,11 +196,13 @@ bool tensors_make(struct tensors *t, const struct check_case *c, uint64_t seed)
   if (attn_problem_resolve(&t->problem, &t->desc)) return false;
   const struct attn_problem *p = &t->problem;
   const struct attn_extents e = attn_problem_extents(p);
-  const size_t bytes[TENSOR_COUNT] = {e.q, e.k, e.v, e.mask, e.o, c->lse ? e.lse : 0};
-  static const char *const names[TENSOR_COUNT] = {"q", "k", "v", "mask", "o", "lse"};
+  const size_t bytes[TENSOR_COUNT] = {e.q,     e.k,         e.v, e.mask, e.o, c->lse ? e.lse : 0, e.alibi_slopes,
+                                      e.sinks, e.kv_lengths};
+  static const char *const names[TENSOR_COUNT] = {"q", "k", "v", "mask", "o", "lse", "slopes", "sinks", "lengths"};
   for (int i = 0; i < TENSOR_COUNT; i++) {
     if (!bytes[i]) continue;
-    const size_t element = i == TENSOR_LSE                  ? sizeof(float)
+    const size_t element = i == TENSOR_LENGTHS              ? sizeof(int64_t)
+                           : i >= TENSOR_LSE                ? sizeof(float)
                            : i != TENSOR_MASK               ? attn_element_bytes(p->dtype)
                            : p->mask_kind == ATTN_MASK_BOOL ? 1
                                                             : sizeof(float);
@@ -196,14 +213,20 @@ bool tensors_make(struct tensors *t, const struct check_case *c, uint64_t seed)
   fill(t, c, TENSOR_K, &p->k, p->Hkv, p->Skv, p->Dqk, &r, seed);
   fill(t, c, TENSOR_V, &p->v, p->Hkv, p->Skv, p->Dv, &r, seed);
   fill_mask(t, c, &r);
+  fill_variants(t, &r);
+  t->args.kv_lengths = (const int64_t *)t->buffer[TENSOR_LENGTHS].data;
   if (c->plant != PLANT_NONE) sow(t, c, &r);
-  for (int i = TENSOR_Q; i <= TENSOR_MASK; i++) guard_read_only(&t->buffer[i]);
+  for (int i = 0; i < TENSOR_COUNT; i++)
+    if (i != TENSOR_O && i != TENSOR_LSE) guard_read_only(&t->buffer[i]);
   t->args = (attn_args){.q = t->buffer[TENSOR_Q].data,
                         .k = t->buffer[TENSOR_K].data,
                         .v = t->buffer[TENSOR_V].data,
                         .mask = t->buffer[TENSOR_MASK].data,
                         .o = t->buffer[TENSOR_O].data,
-                        .lse = (float *)t->buffer[TENSOR_LSE].data};
+                        .lse = (float *)t->buffer[TENSOR_LSE].data,
+                        .alibi_slopes = (const float *)t->buffer[TENSOR_SLOPES].data,
+                        .sinks = (const float *)t->buffer[TENSOR_SINKS].data,
+                        .kv_lengths = (const int64_t *)t->buffer[TENSOR_LENGTHS].data};
   return true;
 }
 

@@ -6,7 +6,18 @@
 
 #include "../../dispatch/problem.h"
 
-enum { TENSOR_Q, TENSOR_K, TENSOR_V, TENSOR_MASK, TENSOR_O, TENSOR_LSE, TENSOR_COUNT };
+enum {
+  TENSOR_Q,
+  TENSOR_K,
+  TENSOR_V,
+  TENSOR_MASK,
+  TENSOR_O,
+  TENSOR_LSE,
+  TENSOR_SLOPES,
+  TENSOR_SINKS,
+  TENSOR_LENGTHS,
+  TENSOR_COUNT
+};
 
 struct tensors {
   attn_desc desc; /* with strides */
