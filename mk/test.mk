@@ -49,7 +49,7 @@ sanitized-tests:
 TEST_SUITES += kernels
 suite_kernels         := $(BUILD)/tests/check_kernels --grid full --seed $(TEST_SEED) --exp2-stride 1
 suite_kernels_needs   := $(BUILD)/tests/check_kernels
-suite_kernels_seconds := 400
+suite_kernels_seconds := 900
 
 TEST_SUITES += $(UNIT_SRC:tests/unit/test_%.c=%)
 $(foreach u,$(UNIT_SRC:tests/unit/test_%.c=%),$(eval suite_$u := $(BUILD)/tests/test_$u)\
@@ -58,7 +58,7 @@ $(foreach u,$(UNIT_SRC:tests/unit/test_%.c=%),$(eval suite_$u := $(BUILD)/tests/
 TEST_SUITES += kernels-sanitized
 suite_kernels-sanitized         := $(SAN_ENV) $(SAN_BUILD)/tests/check_kernels --grid emulated --seed $(TEST_SEED)
 suite_kernels-sanitized_needs   := sanitized-tests
-suite_kernels-sanitized_seconds := 400
+suite_kernels-sanitized_seconds := 600
 
 TEST_SUITES += $(UNIT_SRC:tests/unit/test_%.c=%-sanitized)
 $(foreach u,$(UNIT_SRC:tests/unit/test_%.c=%),$(eval suite_$u-sanitized := $(SAN_ENV) $(SAN_BUILD)/tests/test_$u)\
@@ -90,13 +90,17 @@ test: ## install what is missing, build and run all tests (SUITES="name ..." for
 
 # Prerequisites are expanded a second time, when all fragments have added their suites.
 .SECONDEXPANSION:
-test-run: $$(foreach s,$$(SUITES),$$(suite_$$s_needs))
+test-run: one-name-each $$(foreach s,$$(SUITES),$$(suite_$$s_needs))
 	@tests/run-tests $(BUILD)/test-logs $(foreach s,$(SUITES),$s $(or $(suite_$s_seconds),300) \
 	  $(call shell_quote,$(suite_$s)))
+
+# Of two suites of one name only the command that was read last would run.
+one-name-each:
+	@printf '%s\n' $(TEST_SUITES) | sort | uniq -d | awk '{ print "test suite named twice: " $$0; n++ } END { exit n > 0 }'
 
 shell_quote = '$(subst ','\'',$1)'
 
 list-suites: ## names of the test suites
 	@printf '%s\n' $(TEST_SUITES)
 
-.PHONY: test test-run unit-tests sanitized-tests list-suites
+.PHONY: test test-run one-name-each unit-tests sanitized-tests list-suites

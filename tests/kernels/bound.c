@@ -48,6 +48,8 @@ static double value(const struct attn_problem *p, const attn_args *args, int64_t
   return fabs((double)attn_element_get(p->dtype, args->v, at));
 }
 
+double bound_ordinary(const struct attn_problem *p) { return 2e-6 * (p->Dqk > 256 ? sqrt((double)p->Dqk / 256) : 1); }
+
 double bound_stored(attn_dtype dtype, double exact, double bound)
 {
   switch (dtype) {

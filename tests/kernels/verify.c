@@ -78,8 +78,8 @@ static bool compare(const struct tensors *t, const struct check_case *c, struct 
       for (int64_t i = 0; i < p->Sq && verdict->ok; i++) {
         attn_oracle_row(p, &t->args, b, h, i, row, &lse, scores);
         if (ordinary) {
-          for (int64_t d = 0; d < p->Dv; d++) bound[d] = BOUND_ORDINARY * scale;
-          lse_bound = BOUND_ORDINARY * (1 + fabs(lse));
+          for (int64_t d = 0; d < p->Dv; d++) bound[d] = bound_ordinary(p) * scale;
+          lse_bound = bound_ordinary(p) * (1 + fabs(lse));
         } else {
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
