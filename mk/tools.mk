@@ -17,13 +17,11 @@ $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(BUILD)/libattntools.a $(BUI
 	@mkdir -p $(@D)
 	$(CC) $(OPT) -fopenmp -o $@ $^ -lcmocka $(TOOLS_LIBS) $(LIB_LIBS)
 
-TEST_SUITES += npy atomic-file cli
+TEST_SUITES += npy atomic-file
 suite_npy := $(BUILD)/tests/test_npy
 suite_npy_needs := $(BUILD)/tests/test_npy
 suite_atomic-file := $(BUILD)/tests/test_atomic_file
 suite_atomic-file_needs := $(BUILD)/tests/test_atomic_file
-suite_cli := BUILD=$(BUILD) sh tests/test_cli.sh
-suite_cli_needs := $(BUILD)/attnbench
 
 .PRECIOUS: $(BUILD)/obj/tests/%.o
 .PHONY: command

@@ -4,4 +4,5 @@
 
 #include "exp2_body.h"
 
-const struct exp2_version exp2_avx2 = {"avx2", ATTN_COMPILED_FEATURES, 2, run};
+const struct exp2_version exp2_avx2 = {"avx2", ATTN_COMPILED_FEATURES, 2, -INFINITY, run};
+const struct exp2_version exp2_avx2_in_range = {"avx2 in range", ATTN_COMPILED_FEATURES, 2, -125, run_in_range};

@@ -4,4 +4,5 @@
 
 #include "exp2_body.h"
 
-const struct exp2_version exp2_avx512 = {"avx512", ATTN_COMPILED_FEATURES, 2, run};
+const struct exp2_version exp2_avx512 = {"avx512", ATTN_COMPILED_FEATURES, 2, -INFINITY, run};
+const struct exp2_version exp2_avx512_in_range = {"avx512 in range", ATTN_COMPILED_FEATURES, 2, -125, run_in_range};

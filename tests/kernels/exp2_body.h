@@ -1,5 +1,10 @@
-/* The array loop around vf_exp2, in the verbs of the vec_<isa>.h that was included before. */
+/* The array loops around vf_exp2 and vf_exp2_in_range, in the verbs of the vec_<isa>.h that was included before. */
 static void run(float *restrict y, const float *restrict x, int64_t n)
 {
   for (int64_t i = 0; i < n; i += VL) vf_store(y + i, vf_exp2(vf_load(x + i)));
+}
+
+static void run_in_range(float *restrict y, const float *restrict x, int64_t n)
+{
+  for (int64_t i = 0; i < n; i += VL) vf_store(y + i, vf_exp2_in_range(vf_load(x + i)));
 }

@@ -4,4 +4,5 @@
 
 #include "exp2_body.h"
 
-const struct exp2_version exp2_neon = {"neon", ATTN_COMPILED_FEATURES, 2, run};
+const struct exp2_version exp2_neon = {"neon", ATTN_COMPILED_FEATURES, 2, -INFINITY, run};
+const struct exp2_version exp2_neon_in_range = {"neon in range", ATTN_COMPILED_FEATURES, 2, -125, run_in_range};
