@@ -6,12 +6,13 @@
 # and may give suite_name_seconds, its time limit (default 300).
 
 KERNEL_TEST_ISAS := scalar $(if $(filter x86_64,$(ARCH)),avx2 avx512) $(if $(filter aarch64,$(ARCH)),neon)
-KERNEL_TEST_SRC := $(filter-out tests/kernels/exp2_scalar.c tests/kernels/exp2_avx2.c tests/kernels/exp2_avx512.c \
-  tests/kernels/exp2_neon.c,$(wildcard tests/kernels/*.c)) $(KERNEL_TEST_ISAS:%=tests/kernels/exp2_%.c)
+ISA_TEST_SRC := $(foreach isa,$(KERNEL_TEST_ISAS),tests/kernels/exp2_$(isa).c tests/kernels/half_$(isa).c)
+KERNEL_TEST_SRC := $(filter-out $(foreach isa,scalar avx2 avx512 neon,%/exp2_$(isa).c %/half_$(isa).c), \
+  $(wildcard tests/kernels/*.c)) $(ISA_TEST_SRC)
 KERNEL_TEST_OBJ := $(KERNEL_TEST_SRC:%.c=$(BUILD)/obj/%.o)
 
-# exp2_<isa>.c is compiled as the kernels of that ISA are.
-$(BUILD)/obj/tests/kernels/exp2_%.o: tests/kernels/exp2_%.c $(BUILD)/flags
+# exp2_<isa>.c and half_<isa>.c are compiled as the kernels of that ISA are.
+$(ISA_TEST_SRC:%.c=$(BUILD)/obj/%.o): $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
 

@@ -3,6 +3,7 @@
 #include "case.h"
 #include "crash.h"
 #include "exp2_check.h"
+#include "half_check.h"
 #include "verify.h"
 
 #include <argp.h>
@@ -227,6 +228,27 @@ static void check_exp2(const struct settings *s, struct totals *totals)
   }
 }
 
+static void check_half(const struct settings *s, struct totals *totals)
+{
+  for (const struct half_version *const *v = half_versions; *v; v++) {
+    const uint32_t missing = (*v)->needs & ~attn_cpu_features();
+    if (!listed(s->isas, (*v)->name)) continue;
+    if (missing) {
+      char list[160];
+      printf("f16, bf16 %-18s skipped: this CPU has no %s\n", (*v)->name, attn_feature_list(missing, list, sizeof list));
+      totals->skipped++;
+      continue;
+    }
+    struct half_result r;
+    half_check(*v, &r);
+    if (r.wrong[0])
+      printf("FAIL f16, bf16 %s: %s\n", (*v)->name, r.wrong);
+    else
+      printf("f16, bf16 %-18s %" PRIu64 " conversions, all exact or correctly rounded\n", (*v)->name, r.values);
+    *(r.wrong[0] ? &totals->failed : &totals->passed) += 1;
+  }
+}
+
 int main(int argc, char **argv)
 {
   struct settings s = {.seed = (uint64_t)time(NULL), .parts = 1};
@@ -235,7 +257,7 @@ int main(int argc, char **argv)
       parse,
       NULL,
       "Checks every kernel that this CPU can run against the float64 oracle: tile edges, strides, masks, "
-      "guard pages, special values, threads. Then exp2 over its range.\v"
+      "guard pages, special values, threads. Then exp2 over its range and the conversions of f16 and bf16.\v"
       "Exit status: 0 all passed, 2 wrong usage or nothing matched, 3 a kernel failed.",
       NULL,
       NULL,
@@ -249,6 +271,7 @@ int main(int argc, char **argv)
     if (listed(s.kernels, (*k)->name) && listed(s.isas, attn_isa_name((*k)->isa))) check_kernel(&s, *k, &totals);
   if (s.list) return 0;
   if (!s.kernels && !s.match && !s.no_exp2 && s.part == 0) check_exp2(&s, &totals);
+  if (!s.kernels && !s.match && s.part == 0) check_half(&s, &totals);
   if (!(totals.passed + totals.failed + totals.skipped)) {
     fprintf(stderr, "check_kernels: nothing matched\n");
     return 2;
