@@ -50,7 +50,7 @@ enum pattern {
 enum plant { PLANT_NONE, PLANT_NAN_Q, PLANT_NAN_K, PLANT_NAN_V, PLANT_INF_V, PLANT_INF_K, PLANT_HIDDEN, PLANT_COUNT };
 
 struct check_case {
-  char name[320];
+  char name[448];
   const char *group;
   attn_desc desc; /* strides are filled in from the arrangements */
   char arrangement[4];

@@ -132,7 +132,7 @@ static bool visit(const struct check_case *c, void *context)
   struct run *run = context;
   const struct settings *s = run->settings;
   if (!wanted(run, c)) return true;
-  char where[600];
+  char where[640];
   snprintf(where, sizeof where, "kernel %s, case %s, seed %" PRIu64, run->kernel->name, c->name, s->seed);
   crash_set_context(where);
   const struct verdict v = verify_case(run->kernel, c, s->seed);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 struct crash crash;
-static char context[600];
+static char context[640];
 static pid_t main_thread;
 
 void crash_set_context(const char *text) { snprintf(context, sizeof context, "%s", text); }
