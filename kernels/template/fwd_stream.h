@@ -123,11 +123,13 @@ __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int
 static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
-  const vf max = vf_set(s->max[r]);
-  vf far = vf_zero(), sum = vf_zero();
+  const vf max = vf_set(s->max[r]), to_middle = vf_set(MIDDLE - s->max[r]);
+  vf far[NV], sum[NV];
+  UNROLLED_FOR (l, NV) far[l] = sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
-    UNROLLED_FOR (l, NV) far = vf_farthest(far, vf_add(vf_sub(vf_load(p + j + l * VL), max), vf_set(MIDDLE)));
-  if (vf_any_beyond(far, REACH)) {
+    UNROLLED_FOR (l, NV) far[l] = vf_farthest(far[l], vf_add(vf_load(p + j + l * VL), to_middle));
+  UNROLLED_FOR (l, NV) far[0] = vf_farthest(far[0], far[l]);
+  if (vf_any_beyond(far[0], REACH)) {
     weigh_any(s, t, i, p, from, to);
     return;
   }
@@ -135,9 +137,11 @@ static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, i
     UNROLLED_FOR (l, NV) {
       const vf weight = vf_exp2_in_range(vf_sub(vf_load(p + j + l * VL), max));
       vf_store(p + j + l * VL, weight);
-      sum = vf_add(sum, weight);
+      sum[l] = vf_add(sum[l], weight);
     }
-  vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
+  vf all = vf_load(s->sum + r * VL);
+  UNROLLED_FOR (l, NV) all = vf_add(all, sum[l]);
+  vf_store(s->sum + r * VL, all);
 }
 
 enum visibility { HIDDEN, PARTIAL, VISIBLE };
