@@ -1,0 +1,13 @@
+# Statistics and verdicts: what their tests link beyond libattn.
+$(BUILD)/tests/test_stats: $(BUILD)/obj/bench/stats.o
+$(BUILD)/tests/test_results: $(BUILD)/obj/bench/results.o
+$(BUILD)/tests/test_results: UNIT_LIBS += -ljansson
+
+$(BUILD)/tests/stats_driver: $(BUILD)/obj/tests/stats_driver.o $(BUILD)/obj/bench/stats.o
+	@mkdir -p $(@D)
+	$(CC) $(OPT) -o $@ $^ -lm
+
+# Random inputs for each of its functions; SciPy need not be there.
+TEST_SUITES += stats-scipy
+suite_stats-scipy := python3 tests/stats_scipy.py $(BUILD)/tests/stats_driver
+suite_stats-scipy_needs := $(BUILD)/tests/stats_driver
