@@ -353,6 +353,7 @@ def compare(options, cases, peers, threads, cores):
         "rows": run.rows,
         "peers": run.info,
         "missing": run.missing,
+        "skipped": run.skipped,
         "date": started,
         "cpu": machine.model(),
         "load": load,

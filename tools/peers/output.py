@@ -129,6 +129,8 @@ def markdown(run):
     )
     for name, reason in run["missing"].items():
         yield f"- Not compared: {name}: {reason}"
+    for name, reason in run["skipped"].items():
+        yield f"- Passed over: {name}: {reason}"
     yield ""
     yield "## Summary"
     yield ""
