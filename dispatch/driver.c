@@ -1,5 +1,6 @@
 /* Runs a plan: checks the buffers, hands units to OpenMP threads, turns row maxima and sums into LSE. The only OpenMP. */
 #include "error.h"
+#include "parallel.h"
 #include "plan.h"
 #include "topology.h"
 
@@ -131,6 +132,28 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
     if (place) attn_bind(thread, &before);
 #pragma omp for schedule(dynamic, 1) nowait
     for (int64_t i = 0; i < plan->units; i++) run_unit(plan, args, i, base + (size_t)thread * plan->scratch_bytes);
+    if (place) attn_unbind(&before);
+  }
+}
+
+void attn_parallel_for(int threads, attn_placement placement, int64_t count,
+                       void (*piece)(void *context, int64_t i, int thread), void *context)
+{
+  if (threads == 1 || atomic_load_explicit(&pool_lost, memory_order_relaxed)) {
+    for (int64_t i = 0; i < count; i++) piece(context, i, 0);
+    return;
+  }
+  pthread_once(&fork_once, watch_fork);
+  atomic_store_explicit(&pool_in_use, true, memory_order_relaxed);
+  const bool place = placement == ATTN_PLACE_CORES && threads <= attn_topology_get()->cores &&
+                     omp_get_proc_bind() == omp_proc_bind_false && !omp_in_parallel();
+#pragma omp parallel num_threads(threads)
+  {
+    const int thread = omp_get_thread_num();
+    struct attn_binding before = {0};
+    if (place) attn_bind(thread, &before);
+#pragma omp for schedule(dynamic, 1) nowait
+    for (int64_t i = 0; i < count; i++) piece(context, i, thread);
     if (place) attn_unbind(&before);
   }
 }

@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include "error.h"
+#include "parallel.h"
 #include "topology.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@ enum { MAX_THREADS = 4096 };
 /* Work worth a thread: about 20 us of it. Below, waking one costs more than it brings. */
 static const double flops_per_thread = 1e6;
 
-static attn_status choose_threads(int *threads, const attn_options *options)
+attn_status attn_choose_threads(int *threads, const attn_options *options)
 {
   const char *text = getenv("ATTN_NUM_THREADS");
   *threads = options ? options->threads : 0;
@@ -94,7 +95,7 @@ attn_status attn_plan_create(attn_plan **out, const attn_desc *desc, const attn_
   attn_status status = attn_problem_resolve(&plan->problem, desc);
   if (!status) status = attn_restrictions_get(&restrictions, options);
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
-  if (!status) status = choose_threads(&plan->threads, options);
+  if (!status) status = attn_choose_threads(&plan->threads, options);
   if (!status) {
     const struct attn_problem *p = &plan->problem;
     plan->extents = attn_problem_extents(p);

@@ -258,6 +258,15 @@ struct attn_extents attn_problem_extents(const struct attn_problem *p)
   };
 }
 
+attn_status attn_output_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
+                                size_t *bytes)
+{
+  const struct tensor t = {name, strides, {n[0], n[1], n[2], n[3]}, element_bytes, true};
+  const attn_status status = check_tensor(&t, ATTN_BHSD);
+  *bytes = status ? 0 : extent_bytes(n, strides, element_bytes);
+  return status;
+}
+
 double attn_problem_flops(const struct attn_problem *p)
 {
   double pairs = 0;

@@ -14,6 +14,10 @@ struct attn_extents {
 };
 struct attn_extents attn_problem_extents(const struct attn_problem *problem);
 
+/* Checks an output [n0][n1][n2][n3] that is not part of an attn_desc, fills its strides if all are 0 and measures it. */
+attn_status attn_output_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
+                                size_t *bytes);
+
 /* Multiply-adds counted as two, over the pairs that causality, windows and the mask's length leave visible; kv_lengths,
  * known only to a run, do not count. */
 double attn_problem_flops(const struct attn_problem *problem);

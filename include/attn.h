@@ -162,6 +162,28 @@ ATTN_API void attn_plan_destroy(attn_plan *plan); /* NULL is allowed */
 /* Plan, run, destroy. For one call; a loop over the same shape is faster with a plan. */
 ATTN_API attn_status attn_forward(const attn_desc *desc, const attn_options *options, const attn_args *args);
 
+/* The scores themselves, at the stage that is asked for. */
+typedef enum attn_score_stage {
+  ATTN_SCORE_RAW = 0,    /* scale * q.k, of hidden keys too */
+  ATTN_SCORE_CAPPED = 1, /* after softcap, of hidden keys too */
+  ATTN_SCORE_BIASED = 2, /* after ALiBi and mask; -inf: hidden */
+  ATTN_SCORE_WEIGHT = 3  /* probabilities: of hidden keys 0. A row's sum is 1, less with a sink, 0 if it sees no key */
+} attn_score_stage;
+
+/* A block of the scores [B][Hq][Sq][Skv]: `batches` batches from `batch` on, and so forth; a count of 0 means all the
+ * rest. A long sequence needs no Sq x Skv buffer: ask for a few queries at a time. */
+typedef struct attn_score_block {
+  attn_score_stage stage;
+  int64_t batch, batches, head, heads, query, queries;
+  attn_strides stride; /* of the output [batches][heads][queries][Skv]; all 0: contiguous */
+} attn_score_block;
+
+/* Writes a block of the scores of the problem, in f32; rows do not depend on the block they were asked for in, nor on the
+ * number of threads. Computed in f32 by portable code, from q, k, mask, alibi_slopes, sinks and kv_lengths of args; v, o,
+ * lse and workspace are not looked at, and .isa and .kernel of options do not count. options may be NULL. */
+ATTN_API attn_status attn_scores(const attn_desc *desc, const attn_options *options, const attn_args *args,
+                                 const attn_score_block *block, float *scores);
+
 ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512" */
 ATTN_API const char *attn_plan_isa(const attn_plan *plan);        /* e.g. "avx512" */
 ATTN_API int attn_plan_threads(const attn_plan *plan);            /* threads that attn_run() will use */
