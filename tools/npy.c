@@ -11,11 +11,8 @@ static const char magic[] = "\x93NUMPY";
 static const struct {
   const char *descr, *name;
   size_t bytes;
-} types[] = {[NPY_BOOL] = {"|b1", "bool", 1},
-             [NPY_F16] = {"<f2", "float16", 2},
-             [NPY_F32] = {"<f4", "float32", 4},
-             [NPY_F64] = {"<f8", "float64", 8},
-             [NPY_I64] = {"<i8", "int64", 8}};
+} types[] = {[NPY_BOOL] = {"|b1", "bool", 1},   [NPY_F16] = {"<f2", "float16", 2}, [NPY_F32] = {"<f4", "float32", 4},
+             [NPY_F64] = {"<f8", "float64", 8}, [NPY_I64] = {"<i8", "int64", 8},   [NPY_BF16] = {"<V2", "bfloat16", 2}};
 
 const char *npy_dtype_name(enum npy_dtype dtype) { return types[dtype].name; }
 
@@ -77,7 +74,7 @@ static bool parse_dtype(struct npy_header *h, struct cursor *c, struct complaint
   if (c->at < c->end && *c->at == '[') return complain(why, "descr is a structured type; give an array of float32");
   if (!parse_string(c, descr, sizeof descr)) return complain(why, "descr is not a type name");
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-    if (!strcmp(descr, types[i].descr)) {
+    if (!strcmp(descr, types[i].descr) || (i == NPY_BF16 && !strcmp(descr, "|V2"))) {
       h->dtype = (enum npy_dtype)i;
       h->element_bytes = types[i].bytes;
       return true;

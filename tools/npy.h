@@ -12,7 +12,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum npy_dtype { NPY_BOOL, NPY_F16, NPY_F32, NPY_F64, NPY_I64 };
+/* NumPy has no bfloat16 of its own: ml_dtypes' arrays are stored as 2 bytes without a meaning ('V2') and are read as such.
+ */
+enum npy_dtype { NPY_BOOL, NPY_F16, NPY_F32, NPY_F64, NPY_I64, NPY_BF16 };
 enum { NPY_MAX_RANK = 8, NPY_PREAMBLE_BYTES = 12, NPY_MAX_HEADER_BYTES = 65536 };
 
 struct npy_header {

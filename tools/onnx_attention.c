@@ -22,28 +22,29 @@ static void append(char *list, size_t bytes, const char *name)
   snprintf(list + used, bytes - used, "%s%s", used ? ", " : "", name);
 }
 
-char *onnx_attention_missing(const struct onnx_attention *op, bool only_tensors, char *buffer, size_t bytes)
+char *onnx_attention_missing(const struct onnx_attention *op, char *buffer, size_t bytes)
 {
   char text[64];
   buffer[0] = 0;
   for (int i = ONNX_Q; i <= ONNX_V; i++) {
     const enum npy_dtype dtype = op->input[i].header.dtype;
-    if (!op->input[i].data || dtype == NPY_F32 || dtype == NPY_F16) continue;
+    if (!op->input[i].data || (dtype != NPY_BOOL && dtype != NPY_I64)) continue;
     snprintf(text, sizeof text, "%s tensors", npy_dtype_name(dtype));
     append(buffer, bytes, text);
     break;
   }
-  if (op->softcap != 0) append(buffer, bytes, "softcap");
-  if (op->left_window >= 0 || op->right_window >= 0) append(buffer, bytes, "sliding window");
-  /* The softmax is in f32. That is more than a 16-bit softmax_precision asks for, and as near to double as the outputs,
-   * which are f32 at most, can show: the comparison decides. */
+  /* The softmax is in f32. That is more than a 16-bit softmax_precision asks for, and as near to double as outputs that
+   * were summed in f32 can show: the comparison decides. */
   const int64_t precision = op->softmax_precision;
   if (precision && precision != TYPE_FLOAT && precision != TYPE_FLOAT16 && precision != TYPE_DOUBLE &&
       precision != TYPE_BFLOAT16) {
     snprintf(text, sizeof text, "softmax_precision %lld", (long long)precision);
     append(buffer, bytes, text);
   }
-  if (!only_tensors && op->wanted[ONNX_QK]) append(buffer, bytes, "qk_matmul_output");
+  if (op->wanted[ONNX_QK] && op->qk_matmul_output_mode > ATTN_SCORE_WEIGHT) {
+    snprintf(text, sizeof text, "qk_matmul_output_mode %lld", (long long)op->qk_matmul_output_mode);
+    append(buffer, bytes, text);
+  }
   return buffer;
 }
 
@@ -73,7 +74,7 @@ static bool view_of(struct view *v, const struct npy_header *h, const char *name
 /* Room for a contiguous tensor. */
 static bool allocate(struct npy_array *a, enum npy_dtype dtype, int rank, const int64_t *shape, struct complaint *why)
 {
-  const size_t element_bytes = dtype == NPY_F16 ? 2 : 4;
+  const size_t element_bytes = dtype == NPY_F64 ? 8 : dtype == NPY_F32 ? 4 : 2;
   size_t bytes = element_bytes;
   int64_t stride = 1;
   *a = (struct npy_array){.header = {.dtype = dtype, .rank = rank, .element_bytes = element_bytes}};
@@ -131,57 +132,82 @@ static bool make_present(struct npy_array *present, const struct npy_array *past
   return true;
 }
 
-/* libattn's additive masks are f32 whatever Q is. */
-static bool widen_mask(struct npy_array *wide, const struct npy_array *mask, struct complaint *why)
+static double element(const struct npy_array *a, int64_t at)
 {
-  if (!allocate(wide, NPY_F32, mask->header.rank, mask->header.shape, why)) return false;
-  memcpy(wide->header.stride, mask->header.stride, sizeof wide->header.stride); /* the order of elements stays */
-  for (int64_t i = 0; i < mask->header.count; i++)
-    ((float *)wide->data)[i] = attn_f16_to_f32(((const uint16_t *)mask->data)[i]);
+  switch (a->header.dtype) {
+  case NPY_F16: return (double)attn_f16_to_f32(((const uint16_t *)a->data)[at]);
+  case NPY_BF16: return (double)attn_bf16_to_f32(((const uint16_t *)a->data)[at]);
+  case NPY_F32: return (double)((const float *)a->data)[at];
+  case NPY_F64: return ((const double *)a->data)[at];
+  case NPY_BOOL: return ((const uint8_t *)a->data)[at];
+  case NPY_I64: return (double)((const int64_t *)a->data)[at];
+  }
+  return NAN;
+}
+
+/* The same array in f32, with the same strides. */
+static bool as_f32(struct npy_array *f32, const struct npy_array *from, struct complaint *why)
+{
+  if (!allocate(f32, NPY_F32, from->header.rank, from->header.shape, why)) return false;
+  memcpy(f32->header.stride, from->header.stride, sizeof f32->header.stride); /* the order of elements stays */
+  for (int64_t i = 0; i < from->header.count; i++) ((float *)f32->data)[i] = (float)element(from, i);
   return true;
 }
+
+/* Replaces a contiguous f32 array by one of another type. */
+static bool round_to(struct npy_array *a, enum npy_dtype dtype, struct complaint *why)
+{
+  struct npy_array from = *a;
+  if (dtype == NPY_F32) return true;
+  if (!allocate(a, dtype, from.header.rank, from.header.shape, why)) {
+    *a = from;
+    return false;
+  }
+  for (int64_t i = 0; i < from.header.count; i++) {
+    const float x = ((const float *)from.data)[i];
+    if (dtype == NPY_F64)
+      ((double *)a->data)[i] = (double)x;
+    else
+      attn_element_put(dtype == NPY_F16 ? ATTN_F16 : ATTN_BF16, a->data, i, x);
+  }
+  npy_free(&from);
+  return true;
+}
+
+enum { F32_Q, F32_K, F32_V, F32_MASK, F32_COPIES };
 
 struct call {
   attn_desc desc;
   attn_args args;
-  const int64_t *kv_lengths; /* [B]; NULL: all Skv */
+  struct npy_array copy[F32_COPIES]; /* of float64 tensors, and of masks of other types than f32 */
 };
 
-static enum onnx_status forward(struct onnx_result *r, const attn_desc *desc, const attn_args *args, struct complaint *why)
+static enum onnx_status status_of(attn_status status, struct complaint *why)
 {
-  attn_plan *plan;
-  attn_status status = attn_plan_create(&plan, desc, NULL);
-  if (!status) {
-    r->kernel = attn_kernel_find(attn_plan_kernel(plan))->name; /* outlives the plan */
-    status = attn_run(plan, args);
-  }
-  attn_plan_destroy(plan);
   if (!status) return ONNX_DONE;
   complaint_set(why, "%s", attn_error_message());
   return status == ATTN_ERR_UNSUPPORTED ? ONNX_UNSUPPORTED : ONNX_INVALID;
 }
 
-/* Lengths that differ: one call per batch, which sees the first kv_lengths[b] keys only. */
-static enum onnx_status forward_each(struct onnx_result *r, const struct call *c, struct complaint *why)
+static enum onnx_status forward(struct onnx_result *r, const struct call *c, struct complaint *why)
+{
+  attn_plan *plan;
+  attn_status status = attn_plan_create(&plan, &c->desc, NULL);
+  if (!status) {
+    r->kernel = attn_kernel_find(attn_plan_kernel(plan))->name; /* outlives the plan */
+    status = attn_run(plan, &c->args);
+  }
+  attn_plan_destroy(plan);
+  return status_of(status, why);
+}
+
+/* qk_matmul_output_mode counts the stages as attn_score_stage does. */
+static enum onnx_status scores(struct npy_array *qk, const struct call *c, int64_t mode, struct complaint *why)
 {
   const attn_desc *d = &c->desc;
-  const size_t e = attn_element_bytes(d->dtype), mask_bytes = d->mask.kind == ATTN_MASK_BOOL ? 1 : sizeof(float);
-  for (int64_t b = 0; b < d->B; b++) {
-    attn_desc one = *d;
-    attn_args args = c->args;
-    one.B = 1;
-    one.Skv = c->kv_lengths[b];
-    if (one.mask.length > one.Skv) one.mask.length = one.Skv;
-    if (one.Skv == 0) one.mask.kind = ATTN_MASK_NONE;
-    args.q = (const char *)args.q + e * (size_t)(b * d->q.b);
-    args.k = (const char *)args.k + e * (size_t)(b * d->k.b);
-    args.v = (const char *)args.v + e * (size_t)(b * d->v.b);
-    args.o = (char *)args.o + e * (size_t)(b * d->o.b);
-    if (args.mask) args.mask = (const char *)args.mask + mask_bytes * (size_t)(b * d->mask.stride.b);
-    const enum onnx_status status = forward(r, &one, &args, why);
-    if (status) return status;
-  }
-  return ONNX_DONE;
+  if (!allocate(qk, NPY_F32, 4, (const int64_t[]){d->B, d->Hq, d->Sq, d->Skv}, why)) return ONNX_INVALID;
+  const attn_score_block block = {.stage = (attn_score_stage)mode};
+  return status_of(attn_scores(d, NULL, &c->args, &block, qk->data), why);
 }
 
 static attn_strides strides_of(const int64_t *s) { return (attn_strides){s[0], s[1], s[2], s[3]}; }
@@ -193,11 +219,12 @@ static bool describe_lengths(struct call *c, const struct npy_array *nonpad, boo
   if (past) return complain(why, "nonpad_kv_seqlen and past_key exclude each other");
   if (h->dtype != NPY_I64 || h->rank != 1 || h->shape[0] != c->desc.B)
     return complain(why, "nonpad_kv_seqlen is not int64[%lld]", (long long)c->desc.B);
-  c->kv_lengths = nonpad->data;
+  c->args.kv_lengths = nonpad->data;
+  c->desc.flags |= ATTN_KV_LENGTHS;
   for (int64_t b = 0; b < c->desc.B; b++)
-    if (c->kv_lengths[b] < 0 || c->kv_lengths[b] > c->desc.Skv)
-      return complain(why, "nonpad_kv_seqlen[%lld] = %lld is not within 0..%lld", (long long)b, (long long)c->kv_lengths[b],
-                      (long long)c->desc.Skv);
+    if (c->args.kv_lengths[b] < 0 || c->args.kv_lengths[b] > c->desc.Skv)
+      return complain(why, "nonpad_kv_seqlen[%lld] = %lld is not within 0..%lld", (long long)b,
+                      (long long)c->args.kv_lengths[b], (long long)c->desc.Skv);
   return true;
 }
 
@@ -230,9 +257,11 @@ static bool describe(struct call *c, struct onnx_result *r, const struct onnx_at
   int64_t y_width;
   if (__builtin_mul_overflow(q.n[1], v.n[3], &y_width)) return complain(why, "Y exceeds the address space");
   const int64_t shape[4] = {q.n[0], flat ? q.n[2] : q.n[1], flat ? y_width : q.n[2], v.n[3]};
-  if (!allocate(y, dtype, flat ? 3 : 4, shape, why)) return false;
+  if (!allocate(y, dtype == NPY_F64 ? NPY_F32 : dtype, flat ? 3 : 4, shape, why)) return false;
   const int64_t *s = y->header.stride;
-  c->desc = (attn_desc){.dtype = dtype == NPY_F16 ? ATTN_F16 : ATTN_F32,
+  c->desc = (attn_desc){.dtype = dtype == NPY_F16    ? ATTN_F16
+                                 : dtype == NPY_BF16 ? ATTN_BF16
+                                                     : ATTN_F32,
                         .B = q.n[0],
                         .Hq = q.n[1],
                         .Hkv = k.n[1],
@@ -245,31 +274,53 @@ static bool describe(struct call *c, struct onnx_result *r, const struct onnx_at
                         .v = strides_of(value->header.stride),
                         .o = flat ? (attn_strides){s[0], v.n[3], s[1], 1} : strides_of(s),
                         .scale = (float)op->scale,
-                        .flags = (op->scale_given ? ATTN_SCALE_EXPLICIT : 0u) | (op->is_causal ? ATTN_CAUSAL : 0u)};
+                        .softcap = op->softcap > 0 ? (float)op->softcap : 0,
+                        .flags = (op->scale_given ? ATTN_SCALE_EXPLICIT : 0u) | (op->is_causal ? ATTN_CAUSAL : 0u) |
+                                 (op->left_window >= 0 ? ATTN_WINDOW_LEFT : 0u) |
+                                 (op->right_window >= 0 ? ATTN_WINDOW_RIGHT : 0u),
+                        .window_left = op->left_window,
+                        .window_right = op->right_window};
   c->args = (attn_args){.q = in[ONNX_Q].data, .k = key->data, .v = value->data, .o = y->data};
+  if (dtype == NPY_F64) {
+    if (!as_f32(&c->copy[F32_Q], &in[ONNX_Q], why) || !as_f32(&c->copy[F32_K], key, why) ||
+        !as_f32(&c->copy[F32_V], value, why))
+      return false;
+    c->args.q = c->copy[F32_Q].data;
+    c->args.k = c->copy[F32_K].data;
+    c->args.v = c->copy[F32_V].data;
+  }
   if (!describe_lengths(c, &in[ONNX_NONPAD], in[ONNX_PAST_KEY].data, why)) return false;
-  /* Query i sees key j <= i + past; with lengths j <= i + length - Sq, which is attn.h's own alignment. */
-  if (!c->kv_lengths) c->desc.causal_offset = past - (total - q.n[2]);
+  /* Query i stands at key i + past; with lengths at i + length - Sq, which is attn.h's own alignment. */
+  if (!c->args.kv_lengths) c->desc.causal_offset = past - (total - q.n[2]);
   return true;
+}
+
+static bool describe_mask(struct call *c, const struct npy_array *mask, struct complaint *why)
+{
+  const enum npy_dtype dtype = mask->header.dtype;
+  if (!mask->data) return true;
+  if (dtype == NPY_F16 || dtype == NPY_BF16 || dtype == NPY_F64) {
+    if (!as_f32(&c->copy[F32_MASK], mask, why)) return false;
+    mask = &c->copy[F32_MASK];
+  }
+  c->args.mask = mask->data;
+  return mask_describe(&c->desc, &mask->header, why);
 }
 
 enum onnx_status onnx_attention_run(struct onnx_result *r, const struct onnx_attention *op, struct complaint *why)
 {
-  const struct npy_array *mask = &op->input[ONNX_MASK];
-  struct npy_array wide = {0};
+  const enum npy_dtype dtype = op->input[ONNX_Q].header.dtype;
+  struct npy_array *y = &r->output[ONNX_Y], *qk = &r->output[ONNX_QK];
   struct call c = {0};
   enum onnx_status status = ONNX_INVALID;
   *r = (struct onnx_result){.kernel = ""};
-  if (!describe(&c, r, op, why)) return status;
-  bool ok = true;
-  if (mask->data && mask->header.dtype == NPY_F16) {
-    ok = widen_mask(&wide, mask, why);
-    mask = &wide;
+  if (describe(&c, r, op, why) && describe_mask(&c, &op->input[ONNX_MASK], why)) {
+    status = forward(r, &c, why);
+    if (!status && op->wanted[ONNX_QK]) status = scores(qk, &c, op->qk_matmul_output_mode, why);
+    if (!status && ((dtype == NPY_F64 && !round_to(y, dtype, why)) || (qk->data && !round_to(qk, dtype, why))))
+      status = ONNX_INVALID;
   }
-  if (ok && mask->data) ok = mask_describe(&c.desc, &mask->header, why);
-  c.args.mask = mask->data;
-  if (ok) status = c.kv_lengths ? forward_each(r, &c, why) : forward(r, &c.desc, &c.args, why);
-  npy_free(&wide);
+  for (int i = 0; i < F32_COPIES; i++) npy_free(&c.copy[i]);
   return status;
 }
 

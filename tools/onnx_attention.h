@@ -3,7 +3,10 @@
  *
  * Where it differs from attn.h: causality is aligned at the top left, shifted by the length of the past (by
  * nonpad_kv_seqlen[b] - Sq if that is given); the past is another pair of tensors in front of K and V; 3-D tensors hold
- * the heads side by side, [B][S][H*D]; lengths may differ per batch. */
+ * the heads side by side, [B][S][H*D]. Windows are counted from that same position, as in attn.h.
+ *
+ * Everything is computed by libattn in the type of Q, sums in f32; float64 tensors are rounded to f32 and the results
+ * widened again. So softmax_precision, whichever type it names, changes nothing. */
 #ifndef ATTNBENCH_ONNX_ATTENTION_H
 #define ATTNBENCH_ONNX_ATTENTION_H
 
@@ -37,11 +40,10 @@ enum onnx_status {
   ONNX_INVALID      /* contradicts the specification */
 };
 
-/* Names of the features that this operator needs and libattn lacks, separated by ", "; "" if there are none. The output
- * qk_matmul_output is among them only if only_tensors is false: without it the rest can be computed all the same. */
-char *onnx_attention_missing(const struct onnx_attention *op, bool only_tensors, char *buffer, size_t bytes);
+/* Names of what this operator needs and libattn lacks, separated by ", "; "" if there is nothing. */
+char *onnx_attention_missing(const struct onnx_attention *op, char *buffer, size_t bytes);
 
-/* Requires that onnx_attention_missing(op, true) is "". Free the result in any case. */
+/* Requires that onnx_attention_missing(op) is "". Free the result in any case. */
 enum onnx_status onnx_attention_run(struct onnx_result *result, const struct onnx_attention *op, struct complaint *why);
 void onnx_result_free(struct onnx_result *result);
 
