@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Attention from Python through ctypes, checked against NumPy.
 
-Uses build/libattn.so, or the library that ATTN_LIBRARY names. Needs NumPy.
+Uses build/libattn.so, or the library that ATTN_LIBRARY names. Needs NumPy. The structures below mirror include/attn.h of
+this version field by field; zero is the default of each.
 """
 import ctypes
 import os
@@ -24,14 +25,17 @@ class Desc(ctypes.Structure):
         + [(name, ctypes.c_int64) for name in ("B", "Hq", "Hkv", "Sq", "Skv", "Dqk", "Dv")]
         + [(name, Strides) for name in "qkvo"]
         + [("scale", ctypes.c_float), ("flags", ctypes.c_uint), ("causal_offset", ctypes.c_int64)]
-        + [("mask", Mask), ("lse", Strides)]
+        + [("mask", Mask), ("lse", Strides), ("window_left", ctypes.c_int64), ("window_right", ctypes.c_int64)]
+        + [("softcap", ctypes.c_float)]
     )
 
 
 class Args(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("q", "k", "v", "o", "mask", "lse", "workspace")] + [
-        ("workspace_bytes", ctypes.c_size_t)
-    ]
+    _fields_ = (
+        [(name, ctypes.c_void_p) for name in ("q", "k", "v", "o", "mask", "lse", "workspace")]
+        + [("workspace_bytes", ctypes.c_size_t)]
+        + [(name, ctypes.c_void_p) for name in ("alibi_slopes", "sinks", "kv_lengths")]
+    )
 
 
 ATTN_CAUSAL = 1
