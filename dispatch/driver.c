@@ -87,38 +87,87 @@ static attn_status run_degenerate(const struct attn_plan *plan, const attn_args 
   return ATTN_OK;
 }
 
-static void run_unit(const struct attn_plan *plan, const attn_args *args, int64_t index, char *scratch)
+/* One run of a plan: where it computes. */
+struct run {
+  const struct attn_plan *plan;
+  const attn_args *args;
+  char *scratch; /* [threads][plan->scratch_bytes] */
+  float *parts;  /* [B * Hkv][plan->parts][plan->part_floats], if the keys are split */
+};
+
+/* Rows [row0, ...) of a head, with everything but keys and parts filled in. */
+static struct attn_unit make_unit(const struct run *run, int64_t head, int64_t row0, char *scratch)
 {
+  const struct attn_plan *plan = run->plan;
   const struct attn_problem *p = &plan->problem;
-  const int64_t heads = p->B * p->Hkv, rows = p->G * p->Sq;
+  const int64_t rows = p->G * p->Sq;
+  float *row_max = (float *)(scratch + plan->scratch_bytes) - 2 * plan->unit_rows;
+  return (struct attn_unit){.problem = p,
+                            .q = run->args->q,
+                            .k = run->args->k,
+                            .v = run->args->v,
+                            .mask = run->args->mask,
+                            .o = run->args->o,
+                            .b = head / p->Hkv,
+                            .hkv = head % p->Hkv,
+                            .row0 = row0,
+                            .row1 = row0 + plan->unit_rows < rows ? row0 + plan->unit_rows : rows,
+                            .key1 = p->Skv,
+                            .alibi_slopes = run->args->alibi_slopes,
+                            .sinks = run->args->sinks,
+                            .kv_lengths = run->args->kv_lengths,
+                            .row_max = row_max,
+                            .row_sum = row_max + plan->unit_rows,
+                            .scratch = scratch};
+}
+
+static void run_unit(const struct run *run, int64_t index, char *scratch)
+{
+  const struct attn_plan *plan = run->plan;
+  const struct attn_problem *p = &plan->problem;
+  const int64_t heads = p->B * p->Hkv;
   const int64_t head = plan->heavy_first ? index % heads : index / plan->blocks;
   const int64_t block = plan->heavy_first ? plan->blocks - 1 - index / heads : index % plan->blocks;
-  float *row_max = (float *)(scratch + plan->scratch_bytes) - 2 * plan->unit_rows;
-  struct attn_unit unit = {.problem = p,
-                           .q = args->q,
-                           .k = args->k,
-                           .v = args->v,
-                           .mask = args->mask,
-                           .o = args->o,
-                           .b = head / p->Hkv,
-                           .hkv = head % p->Hkv,
-                           .row0 = block * plan->unit_rows,
-                           .row1 = (block + 1) * plan->unit_rows < rows ? (block + 1) * plan->unit_rows : rows,
-                           .alibi_slopes = args->alibi_slopes,
-                           .sinks = args->sinks,
-                           .kv_lengths = args->kv_lengths,
-                           .row_max = row_max,
-                           .row_sum = row_max + plan->unit_rows,
-                           .scratch = scratch};
+  struct attn_unit unit = make_unit(run, head, block * plan->unit_rows, scratch);
   plan->kernel->run(&unit);
-  if (args->lse) write_lse(p, args, &unit);
+  if (run->args->lse) write_lse(p, run->args, &unit);
+}
+
+/* Some keys of all rows of a head. Neighbouring units read neighbouring memory. */
+static void run_part(const struct run *run, int64_t index, char *scratch)
+{
+  const struct attn_plan *plan = run->plan;
+  const struct attn_problem *p = &plan->problem;
+  const int64_t rows = p->G * p->Sq, part = index % plan->parts;
+  struct attn_unit unit = make_unit(run, index / plan->parts, 0, scratch);
+  unit.key0 = part * plan->key_span;
+  unit.key1 = unit.key0 + plan->key_span < p->Skv ? unit.key0 + plan->key_span : p->Skv;
+  unit.partial = run->parts + index * plan->part_floats;
+  unit.row_max = unit.partial + rows * p->Dv;
+  unit.row_sum = unit.row_max + rows;
+  plan->kernel->run(&unit);
+}
+
+static void merge_parts(const struct run *run, int64_t head, char *scratch)
+{
+  const struct attn_plan *plan = run->plan;
+  const struct attn_unit unit = make_unit(run, head, 0, scratch);
+  const struct attn_parts parts = {
+      .count = plan->parts, .part_stride = plan->part_floats, .base = run->parts + head * plan->parts * plan->part_floats};
+  plan->kernel->merge(&unit, &parts);
+  if (run->args->lse) write_lse(&plan->problem, run->args, &unit);
 }
 
 static void run_units(const struct attn_plan *plan, const attn_args *args, char *workspace)
 {
   char *base = (char *)(((uintptr_t)workspace + ATTN_SCRATCH_ALIGN - 1) & ~(uintptr_t)(ATTN_SCRATCH_ALIGN - 1));
+  const struct run run = {
+      .plan = plan, .args = args, .scratch = base, .parts = (float *)(base + (size_t)plan->threads * plan->scratch_bytes)};
+  const bool split = plan->parts > 1;
+  const int64_t heads = split ? plan->problem.B * plan->problem.Hkv : 0;
   if (plan->threads == 1 || atomic_load_explicit(&pool_lost, memory_order_relaxed)) {
-    for (int64_t i = 0; i < plan->units; i++) run_unit(plan, args, i, base);
+    for (int64_t i = 0; i < plan->units; i++) (split ? run_part : run_unit)(&run, i, base);
+    for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, base);
     return;
   }
   pthread_once(&fork_once, watch_fork);
@@ -128,10 +177,16 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
 #pragma omp parallel num_threads(plan->threads)
   {
     const int thread = omp_get_thread_num();
+    char *scratch = base + (size_t)thread * plan->scratch_bytes;
     struct attn_binding before = {0};
     if (place) attn_bind(thread, &before);
 #pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t i = 0; i < plan->units; i++) run_unit(plan, args, i, base + (size_t)thread * plan->scratch_bytes);
+    for (int64_t i = 0; i < plan->units; i++) (split ? run_part : run_unit)(&run, i, scratch);
+    if (split) {
+#pragma omp barrier
+#pragma omp for schedule(static) nowait
+      for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, scratch);
+    }
     if (place) attn_unbind(&before);
   }
 }

@@ -49,9 +49,15 @@ static void partition(struct attn_plan *plan)
     while (heads * div_up(rows, unit) < wanted && unit / 2 >= least) unit = div_up(unit / 2, tile) * tile;
     unit = div_up(div_up(rows, div_up(rows, unit)), tile) * tile; /* of equal size */
   }
+  plan->parts = 1;
+  if (plan->kernel->key_span) {
+    plan->key_span = attn_key_span(plan->kernel, p->mask_length);
+    plan->parts = div_up(p->mask_length, plan->key_span);
+    plan->part_floats = attn_part_floats(rows, p->Dv);
+  }
   plan->unit_rows = unit;
   plan->blocks = div_up(rows, unit);
-  plan->units = heads * plan->blocks;
+  plan->units = heads * plan->blocks * plan->parts;
   plan->heavy_first = p->causal;
   if (plan->threads > plan->units) plan->threads = (int)plan->units;
 }
@@ -60,6 +66,7 @@ static attn_status size_workspace(struct attn_plan *plan)
 {
   const size_t rows = (size_t)plan->unit_rows;
   const size_t kernel_bytes = (plan->kernel->scratch_bytes(&plan->problem, plan->unit_rows) + 63) & ~(size_t)63;
+  const size_t heads = (size_t)(plan->problem.B * plan->problem.Hkv);
   size_t bytes;
   if (kernel_bytes > PTRDIFF_MAX ||
       __builtin_add_overflow(kernel_bytes, 2 * sizeof(float) * rows + ATTN_SCRATCH_ALIGN - 1, &bytes))
@@ -67,6 +74,10 @@ static attn_status size_workspace(struct attn_plan *plan)
   plan->scratch_bytes = bytes & ~(size_t)(ATTN_SCRATCH_ALIGN - 1);
   if (__builtin_mul_overflow(plan->scratch_bytes, (size_t)plan->threads, &bytes) ||
       __builtin_add_overflow(bytes, (size_t)ATTN_SCRATCH_ALIGN, &plan->workspace_bytes))
+    goto overflow;
+  if (plan->parts > 1 &&
+      (__builtin_mul_overflow(heads * (size_t)plan->parts, sizeof(float) * (size_t)plan->part_floats, &bytes) ||
+       __builtin_add_overflow(plan->workspace_bytes, bytes, &plan->workspace_bytes) || bytes > PTRDIFF_MAX))
     goto overflow;
   plan->workspace = malloc(plan->workspace_bytes);
   if (!plan->workspace)

@@ -15,6 +15,9 @@ struct attn_plan {
   int threads;
   /* Partition: the G*Sq rows of each of the B*Hkv heads in blocks of unit_rows; a unit is one block of one head. */
   int64_t unit_rows, blocks, units;
+  int64_t parts;        /* into which the keys of a head are split; 1: they are not */
+  int64_t key_span;     /* keys of a part */
+  int64_t part_floats;  /* of one part in the workspace */
   bool heavy_first;     /* hand out the last blocks of all heads first: causal blocks grow with the query */
   size_t scratch_bytes; /* of a thread: the kernel's, then row_max and row_sum; a multiple of a page */
   size_t workspace_bytes;

@@ -196,6 +196,7 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
   if (status) return status;
 
   *p = (struct attn_problem){.dtype = desc->dtype,
+                             .kv_dtype = desc->dtype,
                              .B = desc->B,
                              .Hq = desc->Hq,
                              .Hkv = desc->Hkv,

@@ -97,7 +97,8 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   }
   if (r->kernel && kernel != r->kernel) return "another kernel is demanded";
   if (!r->kernel && (kernel->flags & ATTN_KERNEL_COMPARISON)) return "for comparison only; used when named";
-  if (problem && kernel->dtype != problem->dtype) return "other data type";
+  if (problem && kernel->dtype != problem->kv_dtype) return "other data type";
+  if (problem && problem->cached && !kernel->key_span) return "does not read caches";
   if (problem && kernel->supports && !kernel->supports(problem)) return "does not support this shape";
   return NULL;
 }

@@ -64,7 +64,8 @@ typedef enum attn_status {
 typedef enum attn_dtype {
   ATTN_F32 = 0, /* IEEE binary32 */
   ATTN_F16 = 1, /* IEEE binary16 */
-  ATTN_BF16 = 2 /* the upper half of binary32 */
+  ATTN_BF16 = 2, /* the upper half of binary32 */
+  ATTN_I8 = 3    /* in a KV cache only: int8 times an f32 scale of each token and head */
 } attn_dtype;
 
 /* How a tensor whose four strides are all 0 lies in memory: contiguous in this order of dimensions. */

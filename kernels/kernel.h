@@ -10,6 +10,11 @@
  * row0 is a multiple of kernel->row_tile. Units are independent, write disjoint memory, and a row's bits depend on
  * nothing but the problem: not on the unit it came in, nor on the thread.
  *
+ * Split keys. A kernel with a key_span takes all rows of a head (ATTN_KERNEL_WHOLE_HEAD) but only keys [key0, key1), so
+ * that few rows over many keys still make many units ("flash-decoding"). key0 is a multiple of attn_key_span(). If
+ * unit.partial is set, the unit leaves its un-normalised rows there instead of in O, and merge() makes O of the parts of a
+ * head in the order of their keys: the split follows from the number of keys alone, so bits do not depend on threads.
+ *
  * What a kernel may assume: the plan validated everything; all sizes >= 1 (the plan answers empty problems itself);
  * q, k, v have any stride >= 0 and only element alignment; nothing written overlaps anything read; scratch is
  * 64-byte aligned and holds kernel->scratch_bytes(problem, row1 - row0) bytes of any content.
@@ -100,7 +105,12 @@ enum {
 
 /* The problem as the plan froze it: every default filled in. */
 struct attn_problem {
-  attn_dtype dtype;
+  attn_dtype dtype;                     /* of q and o */
+  attn_dtype kv_dtype;                  /* of k and v: the same, unless they are in a cache */
+  bool cached;                          /* k and v are one sequence of an attn_cache: see struct attn_unit */
+  int page_shift;                       /* paged caches: log2 of the keys of a page */
+  int64_t k_page, v_page;               /* elements from one page to the next */
+  int64_t scale_b, scale_h, scale_page; /* int8: the same for the scales of keys; those of neighbours are neighbours */
   int64_t B, Hq, Hkv, G, Sq, Skv, Dqk, Dv;
   attn_strides q, k, v, o, lse;
   double scale;     /* of Q K^T */
@@ -117,20 +127,42 @@ struct attn_problem {
 
 struct attn_unit {
   const struct attn_problem *problem;
-  const void *q, *k, *v, *mask; /* as in attn_args: element (0,0,0,0) */
+  const void *q, *k, *v, *mask;   /* as in attn_args: element (0,0,0,0) */
+  const int32_t *pages;           /* NULL: keys lie k.s and v.s apart. Otherwise the page of keys [n << page_shift, ...) */
+  const float *k_scale, *v_scale; /* int8: a factor of each key of each head */
   void *o;
   int64_t b, hkv;
   int64_t row0, row1;
+  int64_t key0, key1;                /* for kernels with a key_span; the others take all keys */
   float *row_max, *row_sum;          /* [row1 - row0] */
   const float *alibi_slopes, *sinks; /* [Hq] */
   const int64_t *kv_lengths;         /* [B] */
+  float *partial;                    /* NULL: write O. Otherwise [row1 - row0][Dv] sums of 2^(t - row_max) * v */
   void *scratch;
 };
+
+/* What the units of one head left: part n's rows at o + n * part_stride floats, then their row_max and row_sum. */
+struct attn_parts {
+  int64_t count, part_stride;
+  const float *base;
+};
+static inline const float *attn_part_o(const struct attn_parts *parts, int64_t n, int64_t row, int64_t Dv)
+{
+  return parts->base + n * parts->part_stride + row * Dv;
+}
+static inline const float *attn_part_max(const struct attn_parts *parts, int64_t n, int64_t rows, int64_t Dv)
+{
+  return parts->base + n * parts->part_stride + rows * Dv;
+}
+static inline int64_t attn_part_floats(int64_t rows, int64_t Dv) { return (rows * (Dv + 2) + 15) / 16 * 16; }
 
 enum {
   ATTN_KERNEL_COMPARISON = 1u << 0, /* for comparison only: used when named, never chosen */
   ATTN_KERNEL_WHOLE_HEAD = 1u << 1  /* takes all rows of a (b, hkv) in one unit */
 };
+
+/* The split of a head's keys: at most ATTN_MOST_PARTS parts. */
+enum { ATTN_MOST_PARTS = 256 };
 
 struct attn_kernel {
   const char *name; /* <op>_<dtype>_<isa>[_<tag>], also of its file */
@@ -144,7 +176,16 @@ struct attn_kernel {
   bool (*supports)(const struct attn_problem *problem); /* NULL: everything */
   size_t (*scratch_bytes)(const struct attn_problem *problem, int64_t rows);
   void (*run)(const struct attn_unit *unit);
+  int64_t key_span; /* keys of a unit, see attn_key_span(); 0: all */
+  /* O, row_max and row_sum of the unit's rows from the parts; only with key_span */
+  void (*merge)(const struct attn_unit *unit, const struct attn_parts *parts);
 };
+
+static inline int64_t attn_key_span(const struct attn_kernel *kernel, int64_t keys)
+{
+  const int64_t spans = (keys + kernel->key_span - 1) / kernel->key_span;
+  return (spans + ATTN_MOST_PARTS - 1) / ATTN_MOST_PARTS * kernel->key_span;
+}
 
 /* Row r of a KV head -> query i and query head h. */
 static inline int64_t attn_row_query(const struct attn_problem *p, int64_t r) { return r / p->G; }
@@ -165,6 +206,24 @@ static inline int64_t attn_o_at(const struct attn_unit *u, int64_t r)
 
 static inline int64_t attn_k_at(const struct attn_unit *u) { return u->b * u->problem->k.b + u->hkv * u->problem->k.h; }
 static inline int64_t attn_v_at(const struct attn_unit *u) { return u->b * u->problem->v.b + u->hkv * u->problem->v.h; }
+
+/* Runs of this many keys, from a multiple of it on, lie k.s and v.s apart in any cache. */
+enum { ATTN_KEY_STRETCH = 16 };
+
+/* Where key j lies: in which page, at which place there, and its scales. */
+static inline int64_t attn_key_page(const struct attn_unit *u, int64_t j)
+{
+  return u->pages ? u->pages[j >> u->problem->page_shift] : 0;
+}
+static inline int64_t attn_key_at(const struct attn_unit *u, int64_t j)
+{
+  return u->pages ? j & (((int64_t)1 << u->problem->page_shift) - 1) : j;
+}
+static inline int64_t attn_scale_at(const struct attn_unit *u, int64_t j)
+{
+  const struct attn_problem *p = u->problem;
+  return attn_key_page(u, j) * p->scale_page + u->b * p->scale_b + u->hkv * p->scale_h + attn_key_at(u, j);
+}
 
 /* Keys [first, limit) are visible to query i of a batch with `length` keys, as far as positions and lengths are concerned;
  * the mask may hide more. Neither end falls as i grows. */

@@ -52,6 +52,14 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
   vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(x, x), rounded, quiet), 16));
 }
 
+static inline vf vf_load_i8(const int8_t *p)
+{
+  int32_t four;
+  __builtin_memcpy(&four, p, sizeof four);
+  const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+}
+
 static inline bool vf_any_above(vf x, float limit) { return vmaxvq_u32(vcgtq_f32(x, vf_set(limit))) != 0; }
 
 static inline vf vf_farthest(vf far, vf x)
@@ -66,6 +74,13 @@ static inline bool vf_any_beyond(vf far, float limit)
 static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_set(-INFINITY)), vf_set(-0.0f), p); }
 
 static inline float vf_hsum(vf x) { return vaddvq_f32(x); }
+
+/* out[i] = sum of the lanes of x[i], i in 0..7. */
+static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf x[8])
+{
+  vf_store(out, vpaddq_f32(vpaddq_f32(x[0], x[1]), vpaddq_f32(x[2], x[3])));
+  vf_store(out + 4, vpaddq_f32(vpaddq_f32(x[4], x[5]), vpaddq_f32(x[6], x[7])));
+}
 
 /* 2^x for x within [-125, 127], otherwise as in kernels/reference/exp2.h. FMLA overwrites its accumulator, so Horner's rule
  * would copy a constant at each of five steps; the upper half of the polynomial in two chains copies three, and the scaling

@@ -51,7 +51,10 @@ static inline uint16_t attn_f32_to_f16(float x)
   return (uint16_t)(sign | ((magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1)) >> 13));
 }
 
-static inline size_t attn_element_bytes(attn_dtype dtype) { return dtype == ATTN_F32 ? 4 : 2; }
+static inline size_t attn_element_bytes(attn_dtype dtype) 
+{
+  return dtype == ATTN_F32 ? 4 : dtype == ATTN_I8 ? 1 : 2;
+}
 
 static inline float attn_element_get(attn_dtype dtype, const void *base, int64_t at)
 {
@@ -59,6 +62,7 @@ static inline float attn_element_get(attn_dtype dtype, const void *base, int64_t
   case ATTN_F32: return ((const float *)base)[at];
   case ATTN_F16: return attn_f16_to_f32(((const uint16_t *)base)[at]);
   case ATTN_BF16: return attn_bf16_to_f32(((const uint16_t *)base)[at]);
+  case ATTN_I8: return ((const int8_t *)base)[at]; /* without its scale */
   }
   return 0;
 }
@@ -69,6 +73,7 @@ static inline void attn_element_put(attn_dtype dtype, void *base, int64_t at, fl
   case ATTN_F32: ((float *)base)[at] = x; break;
   case ATTN_F16: ((uint16_t *)base)[at] = attn_f32_to_f16(x); break;
   case ATTN_BF16: ((uint16_t *)base)[at] = attn_f32_to_bf16(x); break;
+  case ATTN_I8: break; /* no output has this type: a cache quantises whole rows (dispatch/cache.c) */
   }
 }
 

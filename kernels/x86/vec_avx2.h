@@ -52,6 +52,11 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
   _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(halves));
 }
 
+static inline vf vf_load_i8(const int8_t *p)
+{
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+
 /* Whether any lane is greater than limit; NaN is not. */
 static inline bool vf_any_above(vf x, float limit)
 {
@@ -81,6 +86,20 @@ static inline float vf_hsum(vf x)
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* out[i] = sum of the lanes of x[i], i in 0..7: the registers are turned and added, 2.6 operations a sum. */
+static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf x[8])
+{
+  vf four[4], two[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++)
+    four[i] = _mm256_add_ps(_mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]));
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) /* lanes: sums of x[4i], x[4i+1], x[4i+2], x[4i+3], each in two halves */
+    two[i] = _mm256_add_ps(_mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+                           _mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
+  vf_store(out, _mm256_add_ps(_mm256_permute2f128_ps(two[0], two[1], 0x20), _mm256_permute2f128_ps(two[0], two[1], 0x31)));
 }
 
 static inline vf vf_exp2_fraction(vf f) /* 2^f, f in [-0.5, 0.5] */

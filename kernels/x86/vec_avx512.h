@@ -44,6 +44,11 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16)));
 }
 
+static inline vf vf_load_i8(const int8_t *p)
+{
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+
 static inline bool vf_any_above(vf x, float limit) { return _mm512_cmp_ps_mask(x, vf_set(limit), _CMP_GT_OQ) != 0; }
 
 static inline vf vf_farthest(vf far, vf x)
@@ -62,6 +67,21 @@ static inline vf vf_hide(vf p, vf score)
 }
 
 static inline float vf_hsum(vf x) { return _mm512_reduce_add_ps(x); }
+
+static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf x[8])
+{
+  vf four[4], two[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++)
+    four[i] = _mm512_add_ps(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]));
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) /* lanes: sums of x[4i], x[4i+1], x[4i+2], x[4i+3], each in four quarters */
+    two[i] = _mm512_add_ps(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+                           _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
+  const vf halves = _mm512_add_ps(_mm512_shuffle_f32x4(two[0], two[1], 0x44), _mm512_shuffle_f32x4(two[0], two[1], 0xee));
+  const __m256 low = _mm512_castps512_ps256(halves), high = _mm512_extractf32x8_ps(halves, 1);
+  _mm256_storeu_ps(out, _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)));
+}
 
 static inline vf vf_exp2_fraction(vf f)
 {

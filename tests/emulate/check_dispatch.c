@@ -20,6 +20,7 @@ static const struct operation {
   attn_desc desc;
 } operations[] = {
     {"fwd", {.B = 1, .Hq = 4, .Hkv = 2, .Sq = 19, .Skv = 70, .Dqk = 40, .Dv = 40, .flags = ATTN_CAUSAL}},
+    {"decode", {.B = 1, .Hq = 4, .Hkv = 2, .Sq = 1, .Skv = 1100, .Dqk = 40, .Dv = 40, .flags = ATTN_CAUSAL}},
 };
 
 static const struct data_type {

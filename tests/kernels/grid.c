@@ -125,6 +125,37 @@ static void layouts(struct visitor *g)
     }
 }
 
+/* Kernels that split keys: where parts end, and parts that some or all rows do not see. */
+static void splits(struct visitor *g)
+{
+  const int64_t span = g->kernel->key_span;
+  if (!span) return;
+  const int64_t keys[] = {span - 1, span, span + 1, 2 * span, 2 * span + 77, 4 * span + 5};
+  static const int64_t heads[][2] = {{1, 1}, {4, 1}, {3, 1}, {10, 2}};
+  for (size_t k = 0; k < COUNT(keys); k++)
+    for (int variant = 0; variant < (g->grid == GRID_EMULATED ? 1 : 5); variant++) {
+      struct check_case c = plain("splits");
+      const size_t h = (k + (size_t)variant) % COUNT(heads);
+      if (g->grid == GRID_EMULATED && k % 3 != 2) continue;
+      c.desc.Hq = heads[h][0];
+      c.desc.Hkv = heads[h][1];
+      c.desc.Sq = 1 + variant % 3;
+      c.desc.Skv = keys[k];
+      c.threads = variant == 0;
+      if (variant == 1) c.desc.flags = ATTN_CAUSAL;
+      if (variant == 2) { /* the last parts are hidden from some rows, or from all */
+        c.desc.flags = ATTN_CAUSAL;
+        c.desc.causal_offset = k % 2 ? -keys[k] / 2 : -keys[k] + span;
+      }
+      if (variant == 3) set_mask(&c, ATTN_MASK_BOOL, k % 2 ? PATTERN_EDGES : PATTERN_SPARSE, "s", 1);
+      if (variant == 4) {
+        c.data = k % 2 ? DATA_RISING : DATA_ONE_HUGE;
+        c.plant = k % 3 ? PLANT_NONE : PLANT_NAN_V;
+      }
+      emit(g, c);
+    }
+}
+
 static void groups(struct visitor *g)
 {
   static const int64_t heads[][2] = {{2, 1}, {3, 1}, {6, 3}, {8, 2}, {5, 1}, {12, 1}, {16, 2}, {3, 3}};
@@ -367,6 +398,7 @@ void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
   head_sizes(&g);
   layouts(&g);
   groups(&g);
+  splits(&g);
   causality(&g);
   masks(&g);
   values(&g);

@@ -104,11 +104,39 @@ static bool compare(const struct tensors *t, const struct check_case *c, struct 
   return verdict->ok;
 }
 
+static int64_t part_count(const struct attn_kernel *kernel, const struct attn_problem *p)
+{
+  if (!kernel->key_span) return 1;
+  const int64_t span = attn_key_span(kernel, p->mask_length);
+  return (p->mask_length + span - 1) / span;
+}
+
+/* All parts of a head, the last one first: they must not depend on each other. */
+static void run_split(const struct attn_kernel *kernel, const struct attn_unit *whole, float *parts)
+{
+  const struct attn_problem *p = whole->problem;
+  const int64_t rows = whole->row1 - whole->row0, span = attn_key_span(kernel, p->mask_length);
+  const struct attn_parts all = {part_count(kernel, p), attn_part_floats(rows, p->Dv), parts};
+  for (int64_t n = all.count - 1; n >= 0; n--) {
+    struct attn_unit unit = *whole;
+    unit.key0 = n * span;
+    unit.key1 = n * span + span < p->Skv ? n * span + span : p->Skv;
+    unit.partial = parts + n * all.part_stride;
+    unit.row_max = unit.partial + rows * p->Dv;
+    unit.row_sum = unit.row_max + rows;
+    kernel->run(&unit);
+  }
+  kernel->merge(whole, &all);
+}
+
 /* A function of its own: no local of the caller is at the mercy of the long jump. */
-static bool survives(const struct attn_kernel *kernel, const struct attn_unit *unit)
+static bool survives(const struct attn_kernel *kernel, const struct attn_unit *unit, float *parts)
 {
   if (CRASH_CATCH()) return false;
-  kernel->run(unit);
+  if (parts)
+    run_split(kernel, unit, parts);
+  else
+    kernel->run(unit);
   crash_disarm();
   return true;
 }
@@ -124,6 +152,10 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
   struct guard scratch = guard_alloc("scratch", padded, side, 0, garbage);
   struct guard max = guard_alloc("row_max", (size_t)unit_rows * sizeof(float), side, 0, garbage);
   struct guard sum = guard_alloc("row_sum", (size_t)unit_rows * sizeof(float), side, 0, garbage);
+  const int64_t parts = part_count(kernel, p);
+  struct guard part = {0};
+  if (parts > 1)
+    part = guard_alloc("parts", sizeof(float) * (size_t)(parts * attn_part_floats(rows, p->Dv)), side, 0, garbage);
   for (int64_t head = 0; head < p->B * p->Hkv && verdict->ok; head++)
     for (int64_t row0 = 0; row0 < rows && verdict->ok; row0 += unit_rows) {
       const int64_t n = unit_rows < rows - row0 ? unit_rows : rows - row0;
@@ -139,6 +171,7 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
                                .hkv = head % p->Hkv,
                                .row0 = row0,
                                .row1 = row0 + n,
+                               .key1 = p->Skv,
                                .row_max = (float *)(max.data + shift),
                                .row_sum = (float *)(sum.data + shift),
                                .scratch = scratch.data,
@@ -146,10 +179,10 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
                                .sinks = t->args.sinks,
                                .kv_lengths = t->args.kv_lengths};
       const uint64_t control = fpenv_control();
-      if (!survives(kernel, &unit)) {
-        const struct guard *all[] = {&t->buffer[0], &t->buffer[1], &t->buffer[2], &t->buffer[3],
-                                     &t->buffer[4], &t->buffer[5], &t->buffer[6], &t->buffer[7],
-                                     &t->buffer[8], &scratch,      &max,          &sum};
+      if (!survives(kernel, &unit, (float *)part.data)) {
+        const struct guard *all[] = {&t->buffer[0], &t->buffer[1], &t->buffer[2], &t->buffer[3], &t->buffer[4],
+                                     &t->buffer[5], &t->buffer[6], &t->buffer[7], &t->buffer[8], &scratch,
+                                     &max,          &sum,          &part};
         char where[120] = "";
         guard_describe(all, sizeof all / sizeof *all, crash.address, where, sizeof where);
         fail(verdict, "%s at %s (rows %lld..%lld of head %lld)", crash_signal_name(crash.signal), where, (long long)row0,
@@ -176,6 +209,7 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
   guard_free(&scratch);
   guard_free(&max);
   guard_free(&sum);
+  guard_free(&part);
   return verdict->ok;
 }
 

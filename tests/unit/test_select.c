@@ -22,7 +22,8 @@ static int clean_environment(void **state)
 
 static struct attn_problem small_problem(void)
 {
-  const attn_desc d = small_desc();
+  attn_desc d = small_desc();
+  d.Sq = 40; /* fewer rows go to the decode kernels */
   struct attn_problem p;
   assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
   return p;
@@ -67,6 +68,27 @@ static void isa_limits(void **state)
   assert_string_equal(choose(AVX512, ATTN_ISA_AVX2)->name, "fwd_f32_avx2");
 #endif
   assert_string_equal(choose(UINT32_MAX, ATTN_ISA_SCALAR)->name, "fwd_f32_scalar");
+}
+
+static void few_rows_are_decoded(void **state)
+{
+  (void)state;
+  attn_desc d = small_desc();
+  struct attn_problem p;
+  d.Sq = 1;
+  const struct attn_kernel *kernel = NULL;
+  const struct attn_restrictions r = {.features = UINT32_MAX, .isa = ATTN_ISA_COUNT};
+  for (int i = 0; i < 3; i++) {
+    d.dtype = (attn_dtype[]){ATTN_F32, ATTN_F16, ATTN_BF16}[i];
+    assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+    assert_non_null(strstr(kernel->name, "decode_"));
+    assert_true(kernel->key_span > 0 && kernel->merge);
+  }
+  d.k = (attn_strides){1000, 200, 1, 20}; /* K lies transposed: rows of keys are not contiguous */
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+  assert_null(strstr(kernel->name, "decode_"));
 }
 
 static void the_list_is_sound(void **state)
@@ -276,6 +298,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(every_combination_of_features),
       TEST(isa_limits),
+      TEST(few_rows_are_decoded),
       TEST(the_list_is_sound),
       TEST(missing_features_are_named),
       TEST(environment_and_options_both_restrict),
