@@ -1,5 +1,7 @@
 #include "presets.h"
 
+#include "bars.h"
+
 #include <string.h>
 
 /* Sizes from the models' published configurations. */
@@ -75,6 +77,7 @@ const struct bench_preset bench_presets[] = {
     {"quick", "the model shapes with the hand-written kernels, about 90 s on two cores", SHAPES(quick), 5, 0.05},
     {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
     {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
+    {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(bench_bar_shapes), 5, 0.1},
     {"full", "model shapes, long and odd ones, masks; every kernel where it can finish", SHAPES(full), 7, 0.2},
 };
 const int bench_preset_count = sizeof bench_presets / sizeof *bench_presets;

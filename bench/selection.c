@@ -139,6 +139,7 @@ static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, 
   if (kernel->dtype != shape->shape.dtype || obstacle(x, kernel, buffer, sizeof buffer)) return false;
   if (s->isas && !is_listed(s->isas, attn_isa_name(kernel->isa))) return false;
   if (s->kernels) return is_listed(s->kernels, kernel->name);
+  if (shape->breadth == BENCH_STREAMING) return !(kernel->flags & ATTN_KERNEL_COMPARISON) && kernel->isa != ATTN_ISA_SCALAR;
   if (s->isas) return true;
   return shape->breadth == BENCH_ALL_KERNELS || (kernel->isa != ATTN_ISA_SCALAR && !bench_kernel_is_autovec(kernel));
 }

@@ -2,8 +2,10 @@
 #include "atomic_file.h"
 #include "command.h"
 
+#include "../bench/bars.h"
 #include "../bench/clock.h"
 #include "../bench/json_report.h"
+#include "../bench/scaling.h"
 #include "../bench/selection.h"
 #include "../bench/table.h"
 
@@ -20,7 +22,7 @@
 enum { EXIT_INTERRUPTED = 128 + SIGINT, MAX_NAMED_CASES = 1024 };
 enum { OPTION_FILTER = 'f', OPTION_KERNEL = 'k', OPTION_LIST = 'l', OPTION_PRESET = 'p', OPTION_QUIET = 'q' };
 enum { OPTION_REPETITIONS = 'r', OPTION_THREADS = 't', OPTION_CASE = 'c' };
-enum { OPTION_ISA = 0x100, OPTION_MIN_TIME, OPTION_JSON, OPTION_CSV, OPTION_MARKDOWN, OPTION_SEED };
+enum { OPTION_ISA = 0x100, OPTION_MIN_TIME, OPTION_JSON, OPTION_CSV, OPTION_MARKDOWN, OPTION_SEED, OPTION_SCALING };
 
 enum { OUT_JSON, OUT_CSV, OUT_MARKDOWN, OUTPUTS };
 
@@ -29,7 +31,7 @@ struct options {
   const char *case_names[MAX_NAMED_CASES];
   struct bench_settings settings; /* repetitions and min_time_s 0: the preset's */
   const char *path[OUTPUTS];
-  bool quiet, list;
+  bool quiet, list, scaling;
 };
 
 static volatile int stop;
@@ -46,6 +48,8 @@ static const struct argp_option argp_options[] = {
     {"kernel", OPTION_KERNEL, "LIST", 0, "Only these kernels, separated by commas; `attnbench info` lists them", 1},
     {"isa", OPTION_ISA, "LIST", 0, "Only kernels of these ISAs: scalar, avx2, avx512, neon", 1},
     {"threads", OPTION_THREADS, "LIST", 0, "Thread counts, 'all' for every core; default: 1,all", 1},
+    {"scaling", OPTION_SCALING, NULL, 0,
+     "Sweep threads from 1 to the cores and twice the cores; ends with parallel efficiencies", 1},
     {"list", OPTION_LIST, NULL, 0, "Print the names of the cases and stop", 1},
     {"repetitions", OPTION_REPETITIONS, "N", 0, "Repetitions of each case; default: the preset's", 2},
     {"min-time", OPTION_MIN_TIME, "SECONDS", 0, "Shortest repetition; default: the preset's", 2},
@@ -103,6 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   case OPTION_KERNEL: o->selection.kernels = arg; break;
   case OPTION_ISA: o->selection.isas = arg; break;
   case OPTION_THREADS: o->selection.threads = arg; break;
+  case OPTION_SCALING: o->scaling = true; break;
   case OPTION_LIST: o->list = true; break;
   case OPTION_REPETITIONS: o->settings.repetitions = (int)whole_number(state, "--repetitions", arg, 1, 10000); break;
   case OPTION_MIN_TIME: o->settings.min_time_s = seconds(state, "--min-time", arg); break;
@@ -111,6 +116,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   case OPTION_CSV: o->path[OUT_CSV] = arg; break;
   case OPTION_MARKDOWN: o->path[OUT_MARKDOWN] = arg; break;
   case OPTION_QUIET: o->quiet = true; break;
+  case ARGP_KEY_END:
+    if (o->scaling && (o->selection.threads || o->selection.cases))
+      argp_error(state,
+                 "--scaling sweeps the threads itself: leave --threads out, and give --preset and --filter instead of "
+                 "--case, whose name fixes the threads");
+    break;
   case ARGP_KEY_ARG: argp_error(state, "'%s' is no option; a case is given as --case '%s'", arg, arg); break;
   default: return ARGP_ERR_UNKNOWN;
   }
@@ -124,6 +135,8 @@ static const char doc_examples[] =
     "Examples:\n"
     "  attnbench run\n"
     "  attnbench run --preset models --isa avx2 --threads 1 --json avx2.json\n"
+    "  attnbench run --preset roof --isa avx2\n"
+    "  attnbench run --preset roof --scaling --filter '/Sq:2048/.*/Dqk:128/'\n"
     "  attnbench run --preset full --filter '/Sq:2048/.*/causal/'\n"
     "  attnbench run --case 'attn/fwd_f32_avx2/f32/B:1/Hq:8/Hkv:8/Sq:2048/Skv:2048/Dqk:128/Dv:128/none/T:1'\n\n"
     "Exit codes: 0 ok, 2 usage or nothing matched, 3 wrong result, 130 interrupted.";
@@ -191,13 +204,23 @@ static int run_cases(struct bench_runner *runner, const struct bench_case_list *
   return finished;
 }
 
+/* What closes the table, beside its legend. */
+static void print_sections(FILE *out, bool markdown, const struct bench_row *rows, int count, const struct options *o)
+{
+  const struct attn_topology *t = attn_topology_get();
+  if (o->selection.preset && o->selection.preset->shapes == bench_bar_shapes) bench_bars_print(out, markdown, rows, count);
+  if (o->scaling)
+    bench_scaling_print(out, markdown, rows, count, t->quota > 0 && t->quota < t->cores ? t->quota : t->cores);
+}
+
 static bool write_output(int which, struct atomic_file *file, const struct bench_row *rows, int count,
-                         const struct bench_roofs *roofs, const struct bench_settings *settings)
+                         const struct bench_roofs *roofs, const struct options *o)
 {
   struct complaint why;
-  if (which != OUT_JSON)
+  if (which != OUT_JSON) {
     bench_table_print(file->stream, which == OUT_CSV ? BENCH_TABLE_CSV : BENCH_TABLE_MARKDOWN, rows, count, roofs);
-  else if (!bench_json_write(file->stream, rows, count, roofs, settings) && !ferror(file->stream)) {
+    if (which == OUT_MARKDOWN) print_sections(file->stream, true, rows, count, o);
+  } else if (!bench_json_write(file->stream, rows, count, roofs, &o->settings) && !ferror(file->stream)) {
     fprintf(stderr, "attnbench run: %s: no memory for the report\n", file->path);
     atomic_file_discard(file);
     return false;
@@ -237,8 +260,11 @@ static int measure(const struct bench_case_list *list, const struct options *o)
     const int finished = run_cases(runner, list, rows, o);
     const struct bench_roofs *roofs = bench_runner_roofs(runner);
     for (int i = 0; i < OUTPUTS; i++)
-      if (o->path[i] && finished) files_ok &= write_output(i, &file[i], rows, finished, roofs, &o->settings);
-    if (!o->quiet && finished) bench_table_print(stdout, BENCH_TABLE_TEXT, rows, finished, roofs);
+      if (o->path[i] && finished) files_ok &= write_output(i, &file[i], rows, finished, roofs, o);
+    if (!o->quiet && finished) {
+      bench_table_print(stdout, BENCH_TABLE_TEXT, rows, finished, roofs);
+      print_sections(stdout, false, rows, finished, o);
+    }
     if (stop) fprintf(stderr, "attnbench run: interrupted after %d of %d cases\n", finished, list->count);
     code = verdict(rows, finished, files_ok);
     for (int i = 0; i < finished; i++) bench_row_free(&rows[i]);
@@ -258,6 +284,8 @@ int cmd_run(int argc, char **argv)
   argp_parse(&argp, argc, argv, 0, NULL, &o);
   free(doc);
   o.selection.case_names = o.case_names;
+  char sweep[BENCH_SCALING_LIST_BYTES];
+  if (o.scaling) o.selection.threads = bench_scaling_threads(attn_topology_get()->cores, sweep);
   if (!o.selection.preset && !o.selection.cases) o.selection.preset = bench_preset_find("quick");
   const struct bench_preset *defaults = o.selection.preset ? o.selection.preset : bench_preset_find("quick");
   if (!o.settings.repetitions) o.settings.repetitions = defaults->repetitions;
