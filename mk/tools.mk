@@ -1,5 +1,5 @@
 # The command. mk/bench.mk (read before this file) sets BENCH_OBJ and BENCH_LIBS.
-TOOLS_SRC  := $(sort $(wildcard tools/*.c))
+TOOLS_SRC  := $(sort $(wildcard tools/*.c)) examples/sentence.c
 TOOLS_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/main.c,$(TOOLS_SRC)))
 TOOLS_LIBS := -ljansson
 

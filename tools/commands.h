@@ -7,4 +7,5 @@ COMMAND(peers, "Measure", "side by side with PyTorch, ONNX Runtime, OpenVINO, gg
 COMMAND(compare, "Compare", "files of results side by side, with a verdict for every case")
 COMMAND(info, "Inspect", "CPU, caches, cores, and each kernel: taken or passed over, and why")
 COMMAND(attend, "Compute", "attention over your own tensors, from NumPy files to NumPy files")
+COMMAND(explain, "Compute", "which token attends to which: a heat map of the weights")
 COMMAND(conformance, "Check", "the ONNX Attention operator's test cases")
