@@ -113,14 +113,18 @@ static struct results_case *case_of(struct reader *r, const char *name)
   return c;
 }
 
-static bool append_time(struct results_case *c, double ns)
+static bool append_time(struct results_case *c, double ns, double cpu_ns)
 {
   if (!(c->times & (c->times - 1))) { /* at 0 and at powers of two */
     double *larger = realloc(c->time_ns, (size_t)(c->times ? 2 * c->times : 1) * sizeof *larger);
     if (!larger) return false;
     c->time_ns = larger;
+    larger = realloc(c->cpu_ns, (size_t)(c->times ? 2 * c->times : 1) * sizeof *larger);
+    if (!larger) return false;
+    c->cpu_ns = larger;
   }
-  c->time_ns[c->times++] = ns;
+  c->time_ns[c->times] = ns;
+  c->cpu_ns[c->times++] = cpu_ns;
   return true;
 }
 
@@ -188,7 +192,9 @@ static bool read_row(struct reader *r, const json_t *row, size_t index, enum kin
   if (!isfinite(value * unit)) return fail(r, "%s.real_time is too large", where);
   if (!c->label && !take_text(r, &c->label, row, where, "label")) return false;
   if (wanted != REPETITION) c->only_aggregate = true;
-  return append_time(c, value * unit) || no_memory(r);
+  const json_t *cpu = json_object_get(row, "cpu_time");
+  const double cpu_value = json_is_number(cpu) ? json_number_value(cpu) * unit : NAN;
+  return append_time(c, value * unit, cpu_value > 0 && isfinite(cpu_value) ? cpu_value : NAN) || no_memory(r);
 }
 
 static bool read_rows(struct reader *r, const json_t *root)
@@ -265,6 +271,7 @@ void results_free(struct results *o)
     free(o->c[i].name);
     free(o->c[i].label);
     free(o->c[i].time_ns);
+    free(o->c[i].cpu_ns);
   }
   free(o->c);
   free(o->by_name);

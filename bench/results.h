@@ -12,11 +12,11 @@
 enum { RESULTS_MAX_FILE_BYTES = 256 << 20, RESULTS_MAX_ROWS = 200000, RESULTS_MAX_TEXT = 1024 };
 
 struct results_case {
-  char *name;  /* run_name: without the suffix of an aggregate */
-  char *label; /* "" if it has none */
-  double *time_ns;
-  int times;           /* repetitions, in the order of the file */
-  bool only_aggregate; /* the file has no repetitions of it; its median (or mean) is the one time */
+  char *name;               /* run_name: without the suffix of an aggregate */
+  char *label;              /* "" if it has none */
+  double *time_ns, *cpu_ns; /* cpu_ns: of all threads of the process; NaN where the file has none */
+  int times;                /* repetitions, in the order of the file */
+  bool only_aggregate;      /* the file has no repetitions of it; its median (or mean) is the one time */
 };
 
 struct results {

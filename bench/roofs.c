@@ -228,7 +228,7 @@ void bench_roofs_destroy(struct bench_roofs *r)
   free(r);
 }
 
-int bench_roofs_count(const struct bench_roofs *r) { return r->roofs; }
+int bench_roofs_count(const struct bench_roofs *r) { return r ? r->roofs : 0; }
 const struct bench_roof *bench_roofs_get(const struct bench_roofs *r, int index) { return &r->roof[index]; }
 
 const struct bench_roof *bench_roofs_find(const struct bench_roofs *r, bool read, enum attn_isa isa, int threads)

@@ -29,7 +29,7 @@ struct bench_roof {
   int threads, samples;
   double best, worst; /* per second */
 };
-int bench_roofs_count(const struct bench_roofs *roofs);
+int bench_roofs_count(const struct bench_roofs *roofs); /* NULL: 0 */
 const struct bench_roof *bench_roofs_get(const struct bench_roofs *roofs, int index);
 const struct bench_roof *bench_roofs_find(const struct bench_roofs *roofs, bool read, enum attn_isa isa, int threads);
 

@@ -17,6 +17,7 @@ struct bench_settings {
   int repetitions;
   double min_time_s;
   uint64_t seed;
+  bool times_only;          /* no roofs, no references, fewer rows of the oracle: a short process of many */
   int threads;              /* of roofs, oracle and first touch */
   const volatile int *stop; /* non-zero: end as soon as the running call is done; NULL: never */
 };
@@ -67,10 +68,10 @@ static inline double bench_row_x_autovec(const struct bench_row *r, double secon
 
 struct bench_runner;
 
-/* Measures the roofs. NULL, after a message on stderr: no memory. */
+/* Measures the roofs, unless only times are wanted. NULL, after a message on stderr: no memory. */
 struct bench_runner *bench_runner_create(const struct bench_settings *settings);
 void bench_runner_destroy(struct bench_runner *runner);
-struct bench_roofs *bench_runner_roofs(struct bench_runner *runner);
+struct bench_roofs *bench_runner_roofs(struct bench_runner *runner); /* NULL: times only */
 
 /* Buffers, oracle and references are kept until a case of another shape comes. */
 void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row);

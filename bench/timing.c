@@ -7,6 +7,7 @@ static const double warm_up_below_s = 0.05;
 
 static void sample_roofs(struct bench_timing *t)
 {
+  if (!t->roofs) return;
   if (t->threads > 1) /* idle threads of the OpenMP pool spin a few milliseconds before they sleep */
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
   const double read = bench_roofs_read(t->roofs, t->threads), fma = bench_roofs_fma(t->roofs, t->isa, t->threads);

@@ -8,7 +8,7 @@
 struct bench_timing {
   attn_plan *plan;
   const attn_args *args;
-  struct bench_roofs *roofs;
+  struct bench_roofs *roofs; /* NULL: no samples */
   enum attn_isa isa;
   int threads;
   double expected_s; /* of a call: a short one is run once, untimed, after the samples took its data from the caches */

@@ -93,5 +93,47 @@ expect 'compare: unwritable' 2 'no/c.json' "$attnbench" compare a.json slow.json
 if [ -e /dev/full ]; then expect 'compare: full disk' 2 'No space left' "$attnbench" compare a.json slow.json --json /dev/full; fi
 expect 'compare: standard input' 1 'slower by 19' sh -c "'$attnbench' compare a.json - <slow.json"
 
+# --- ab: short rounds of a small case
+shape=f32/B:1/Hq:1/Hkv:1/Sq:64/Skv:64/Dqk:64/Dv:64/none/T:1
+small=attn/fwd_f32_scalar/$shape
+best=$("$attnbench" run --list --preset quick --threads 1 | sed -n '1s|^attn/\([^/]*\)/.*|\1|p')
+quick='--min-time 0.001 --repetitions 3'
+expect 'ab: the scalar kernel is slower' 1 "B is .*|slower by [0-9]{2,}" "$attnbench" ab kernel:"$best" kernel:fwd_f32_scalar --case "$small" $quick
+expect 'ab: and says so in words' 0 'faster by [0-9]+\.[0-9] %' "$attnbench" ab fwd_f32_scalar "$best" --case "attn/$best/$shape" $quick --json ab.json --markdown ab.md
+if grep -q '"verdict": "faster"' ab.json && grep -q '^| attn' ab.md; then ok 'ab: its files'; else not_ok 'ab: its files' "$(cat ab.json ab.md)"; fi
+expect 'ab: a build against itself' 0 'same within 60 %' "$attnbench" ab "$attnbench" "$(dirname "$attnbench")" --case "$small" --margin 60 $quick
+expect 'ab: six rounds decide nothing' 5 'inconclusive' "$attnbench" ab env: env:NOTHING=1 --case "$small" --rounds 6 --alpha 0.001 $quick
+expect 'ab: not of one sort' 2 'not of one sort' "$attnbench" ab env: threads:1
+expect 'ab: no build' 2 'nowhere: neither an executable' "$attnbench" ab nowhere "$attnbench"
+expect 'ab: not an attnbench' 2 'ab: ' "$attnbench" ab /bin/false "$attnbench" --case "$small" --rounds 6
+expect 'ab: no such kernel' 2 "there is no kernel 'fwd_nothing'" "$attnbench" ab kernel:fwd_nothing kernel:fwd_nothing
+expect 'ab: a bad case' 2 "case 'x'" "$attnbench" ab env: env: --case x
+expect 'ab: bad environment' 2 "'X' is not NAME=VALUE" "$attnbench" ab env: env:X --case "$small"
+expect 'ab: one side' 2 'A and B are needed' "$attnbench" ab env:
+expect 'ab: unwritable' 2 'no/ab.json' "$attnbench" ab env: env: --case "$small" --json no/ab.json
+
+# --- gate: against itself, and against a file that claims half the time
+"$attnbench" run --times-only --quiet --case "$small" --repetitions 9 --min-time 0.001 --json base.json || not_ok 'a baseline'
+awk '/"(real|cpu)_time":/ { v = $2; sub(",", "", v); sub(/[0-9.e+-]+,?$/, v / 2 ","); } { print }' base.json >half.json
+awk '{ sub(/"host_name": "[^"]*"/, "\"host_name\": \"elsewhere\""); print }' base.json >moved.json
+awk '{ sub(/"method_version": "[^"]*"/, "\"method_version\": \"0\""); print }' base.json >old.json
+expect 'gate: itself passes' 0 'gate: passed' "$attnbench" gate --baseline "$attnbench" --case "$small" --threshold 60 $quick
+expect 'gate: half the time before is a regression' 1 'slower by .*confirmed' env GITHUB_STEP_SUMMARY=summary.md GITHUB_ACTIONS=true \
+  "$attnbench" gate --baseline half.json --junit gate.xml --markdown gate.md $quick
+case $said in *'::error title=attnbench gate::fwd_f32_scalar'*'slower by'*'%25'*) ok 'gate: annotation' ;; *) not_ok 'gate: annotation' "$said" ;; esac
+if grep -q '^## attnbench gate: regression' summary.md && grep -q 'confirmed' gate.md; then ok 'gate: step summary and Markdown'
+else not_ok 'gate: step summary and Markdown' "$(cat summary.md gate.md)"; fi
+if python3 -c 'import sys, xml.dom.minidom as m
+d = m.parse("gate.xml"); sys.exit(not (d.getElementsByTagName("testsuite")[0].getAttribute("failures") == "1" and d.getElementsByTagName("failure")))'
+then ok 'gate: JUnit XML'; else not_ok 'gate: JUnit XML' "$(cat gate.xml)"; fi
+expect 'gate: six rounds are inconclusive' 5 'gate: inconclusive' "$attnbench" gate --baseline "$attnbench" --case "$small" --rounds 6 --alpha 0.001 $quick
+expect 'gate: a file of another machine' 5 'Another machine' "$attnbench" gate --baseline moved.json $quick --rounds 8
+expect 'gate: --same-machine' 0 'gate: passed' "$attnbench" gate --baseline moved.json --same-machine --threshold 60 $quick
+expect 'gate: a file of another method' 2 "method_version is '0'" "$attnbench" gate --baseline old.json $quick --rounds 8
+expect 'gate: nothing of it selected' 2 'none of the selected cases' "$attnbench" gate --baseline base.json --case "attn/$best/$shape"
+expect 'gate: no such baseline' 2 'no such file' "$attnbench" gate --baseline no-such-revision
+expect 'gate: no baseline' 2 '--baseline is missing' "$attnbench" gate
+expect 'gate: truncated file' 2 'truncated.json: line' "$attnbench" gate --baseline truncated.json
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -22,7 +22,8 @@
 enum { EXIT_INTERRUPTED = 128 + SIGINT, MAX_NAMED_CASES = 1024 };
 enum { OPTION_FILTER = 'f', OPTION_KERNEL = 'k', OPTION_LIST = 'l', OPTION_PRESET = 'p', OPTION_QUIET = 'q' };
 enum { OPTION_REPETITIONS = 'r', OPTION_THREADS = 't', OPTION_CASE = 'c' };
-enum { OPTION_ISA = 0x100, OPTION_MIN_TIME, OPTION_JSON, OPTION_CSV, OPTION_MARKDOWN, OPTION_SEED, OPTION_SCALING };
+enum { OPTION_ISA = 0x100, OPTION_MIN_TIME, OPTION_JSON, OPTION_CSV, OPTION_MARKDOWN, OPTION_SEED };
+enum { OPTION_SCALING = 0x200, OPTION_TIMES_ONLY };
 
 enum { OUT_JSON, OUT_CSV, OUT_MARKDOWN, OUTPUTS };
 
@@ -54,6 +55,8 @@ static const struct argp_option argp_options[] = {
     {"repetitions", OPTION_REPETITIONS, "N", 0, "Repetitions of each case; default: the preset's", 2},
     {"min-time", OPTION_MIN_TIME, "SECONDS", 0, "Shortest repetition; default: the preset's", 2},
     {"seed", OPTION_SEED, "N", 0, "Seed of the random inputs; default 1", 2},
+    {"times-only", OPTION_TIMES_ONLY, NULL, 0, "No roofs and no ratios, and the oracle checks fewer rows: starts at once",
+     2},
     {"json", OPTION_JSON, "FILE", 0, "Write Google Benchmark's JSON", 3},
     {"csv", OPTION_CSV, "FILE", 0, "Write comma-separated values", 3},
     {"markdown", OPTION_MARKDOWN, "FILE", 0, "Write the table as Markdown", 3},
@@ -112,6 +115,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   case OPTION_REPETITIONS: o->settings.repetitions = (int)whole_number(state, "--repetitions", arg, 1, 10000); break;
   case OPTION_MIN_TIME: o->settings.min_time_s = seconds(state, "--min-time", arg); break;
   case OPTION_SEED: o->settings.seed = (uint64_t)whole_number(state, "--seed", arg, 0, INT64_MAX); break;
+  case OPTION_TIMES_ONLY: o->settings.times_only = true; break;
   case OPTION_JSON: o->path[OUT_JSON] = arg; break;
   case OPTION_CSV: o->path[OUT_CSV] = arg; break;
   case OPTION_MARKDOWN: o->path[OUT_MARKDOWN] = arg; break;

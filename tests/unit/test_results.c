@@ -3,6 +3,7 @@
 
 #include "../kernels/rng.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,6 +47,7 @@ static void reads_a_good_file(void **state)
   assert_string_equal(b->label, "first");
   assert_int_equal(b->times, 2);
   assert_true(b->time_ns[0] == 2500 && b->time_ns[1] == 3000);
+  assert_true(b->cpu_ns[0] == 2000 && isnan(b->cpu_ns[1]));
   assert_false(b->only_aggregate);
   assert_true(results_find(&r, "c")->only_aggregate && results_find(&r, "c")->time_ns[0] == 1e9);
   assert_true(results_find(&r, "a")->time_ns[0] == 7);
