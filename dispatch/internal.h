@@ -4,9 +4,11 @@
 #define ATTN_INTERNAL_H
 
 #include "attn.h"
+#include "blocking.h"
 #include "cpu.h"
 #include "select.h"
 #include "topology.h"
+#include "tuning.h"
 
 #include "../kernels/kernel.h"
 #include "../kernels/reference/half.h"

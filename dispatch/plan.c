@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "blocking.h"
 #include "error.h"
 #include "parallel.h"
 #include "topology.h"
@@ -43,7 +44,8 @@ static void partition(struct attn_plan *plan)
   const int64_t heads = p->B * p->Hkv, rows = p->G * p->Sq, tile = plan->kernel->row_tile;
   int64_t unit = div_up(rows, tile) * tile;
   if (!(plan->kernel->flags & ATTN_KERNEL_WHOLE_HEAD)) {
-    const int64_t most = plan->kernel->unit_rows / tile * tile, least = most / 8 < tile ? tile : most / 8 / tile * tile;
+    const int64_t rows_of_unit = p->blocking.unit_rows ? p->blocking.unit_rows : plan->kernel->unit_rows;
+    const int64_t most = rows_of_unit / tile * tile, least = most / 8 < tile ? tile : most / 8 / tile * tile;
     const int64_t wanted = plan->threads == 1 ? 1 : plan->threads * (p->causal ? 6 : 4);
     if (unit > most) unit = most;
     while (heads * div_up(rows, unit) < wanted && unit / 2 >= least) unit = div_up(unit / 2, tile) * tile;
@@ -60,6 +62,21 @@ static void partition(struct attn_plan *plan)
   plan->units = heads * plan->blocks * plan->parts;
   plan->heavy_first = p->causal;
   if (plan->threads > plan->units) plan->threads = (int)plan->units;
+}
+
+static attn_status take_blocking(struct attn_plan *plan, const struct attn_blocking *given)
+{
+  struct attn_blocking blocking = given ? *given : (struct attn_blocking){0};
+  int64_t step, most;
+  if (!given) return attn_blocking_choose(&plan->problem.blocking, plan->kernel, &plan->problem);
+  for (int i = 0; i < ATTN_BLOCKING_FIELDS; i++) {
+    const int64_t value = *attn_blocking_field(&blocking, i);
+    if (!attn_blocking_allows(plan->kernel, i, value, &step, &most))
+      return attn_fail(ATTN_ERR_INVALID, "%s = %lld: kernel %s takes multiples of %lld up to %lld; 0 leaves it the choice",
+                       attn_blocking_name(i), (long long)value, plan->kernel->name, (long long)step, (long long)most);
+  }
+  plan->problem.blocking = blocking;
+  return ATTN_OK;
 }
 
 static attn_status size_workspace(struct attn_plan *plan)
@@ -91,6 +108,12 @@ overflow:
 
 attn_status attn_plan_create(attn_plan **out, const attn_desc *desc, const attn_options *options)
 {
+  return attn_plan_create_blocked(out, desc, options, NULL);
+}
+
+attn_status attn_plan_create_blocked(attn_plan **out, const attn_desc *desc, const attn_options *options,
+                                     const struct attn_blocking *blocking)
+{
   if (!out) return attn_fail(ATTN_ERR_INVALID, "plan is NULL; pass the address of an attn_plan pointer");
   *out = NULL;
   if (!desc) return attn_fail(ATTN_ERR_INVALID, "desc is NULL");
@@ -106,6 +129,7 @@ attn_status attn_plan_create(attn_plan **out, const attn_desc *desc, const attn_
   attn_status status = attn_problem_resolve(&plan->problem, desc);
   if (!status) status = attn_restrictions_get(&restrictions, options);
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
+  if (!status) status = take_blocking(plan, blocking);
   if (!status) status = attn_choose_threads(&plan->threads, options);
   if (!status) {
     const struct attn_problem *p = &plan->problem;
@@ -140,5 +164,6 @@ void attn_plan_destroy(attn_plan *plan)
 
 const char *attn_plan_kernel(const attn_plan *plan) { return plan->kernel->name; }
 const char *attn_plan_isa(const attn_plan *plan) { return attn_isa_name(plan->kernel->isa); }
+struct attn_blocking attn_plan_blocking(const attn_plan *plan) { return plan->problem.blocking; }
 int attn_plan_threads(const attn_plan *plan) { return plan->threads; }
 size_t attn_plan_workspace_bytes(const attn_plan *plan) { return plan->workspace_bytes; }

@@ -103,6 +103,14 @@ enum {
 #endif
 };
 
+/* How a tiled kernel cuts its work for the caches. A field of 0: the kernel's own choice. The first changes the order of
+ * sums, so results differ in their last bits; the others change no bit. */
+struct attn_blocking {
+  int64_t block_keys; /* keys of K and V that are packed at a time */
+  int64_t group_rows; /* rows whose weights are alive at a time */
+  int64_t unit_rows;  /* of a unit, if there are that many: for the plan, not for the kernel */
+};
+
 /* The problem as the plan froze it: every default filled in. */
 struct attn_problem {
   attn_dtype dtype;                     /* of q and o */
@@ -123,6 +131,7 @@ struct attn_problem {
   attn_mask_kind mask_kind;
   int64_t mask_length; /* <= Skv; keys at or beyond it are hidden (Skv without a mask) */
   attn_strides mask;
+  struct attn_blocking blocking; /* within what the kernel allows */
 };
 
 struct attn_unit {
@@ -179,6 +188,8 @@ struct attn_kernel {
   int64_t key_span; /* keys of a unit, see attn_key_span(); 0: all */
   /* O, row_max and row_sum of the unit's rows from the parts; only with key_span */
   void (*merge)(const struct attn_unit *unit, const struct attn_parts *parts);
+  /* What the blocking may be: multiples of step from step to most. NULL: there is none to choose. */
+  const struct attn_blocking *blocking_step, *blocking_most;
 };
 
 static inline int64_t attn_key_span(const struct attn_kernel *kernel, int64_t keys)

@@ -18,4 +18,6 @@ const struct attn_kernel fwd_bf16_neon = {
     .unit_rows = UNIT_ROWS,
     .scratch_bytes = stream_scratch_bytes,
     .run = stream_run,
+    .blocking_step = &stream_blocking_step,
+    .blocking_most = &stream_blocking_most,
 };

@@ -25,28 +25,31 @@
 #define REACH  66.5f
 
 enum {
-  BLOCK_KEYS = 256,           /* at most, for any head size */
+  BLOCK_KEYS = 256,           /* at most, for any head size; a bit of 32 for each panel of NR */
   P_STRIDE = BLOCK_KEYS + 16, /* not a power of two: rows of P fall into different cache sets */
-  GROUP_TILES = 96 / MR,      /* row tiles whose P is alive at a time */
+  GROUP_TILES = 96 / MR,      /* row tiles whose P is alive at a time, if the plan does not say */
+  MOST_GROUP_TILES = 384 / MR,
   UNIT_ROWS = 960 / MR * MR
 };
+static const struct attn_blocking stream_blocking_step = {NR, MR, MR},
+                                  stream_blocking_most = {BLOCK_KEYS / NR * NR, MOST_GROUP_TILES *MR, 7680 / MR *MR};
 
 struct stream {
   const struct attn_unit *unit;
-  int64_t tiles, block_keys, values; /* values: Dv rounded up to whole vectors */
-  struct attn_row *row;              /* [tiles * MR]; rows of padding repeat the last one */
-  float *max;                        /* [tiles * MR] reference of the exponentials */
-  float *sum;                        /* [tiles * MR][VL] */
-  float *q;                          /* [tiles][Dqk][MR] */
-  float *o;                          /* output.h: tile by tile */
-  float *k, *v;                      /* the block, packed */
-  float *p;                          /* [GROUP_TILES][MR][P_STRIDE] scores, then weights */
+  int64_t tiles, block_keys, group_tiles, values; /* values: Dv rounded up to whole vectors */
+  struct attn_row *row;                           /* [tiles * MR]; rows of padding repeat the last one */
+  float *max;                                     /* [tiles * MR] reference of the exponentials */
+  float *sum;                                     /* [tiles * MR][VL] */
+  float *q;                                       /* [tiles][Dqk][MR] */
+  float *o;                                       /* output.h: tile by tile */
+  float *k, *v;                                   /* the block, packed */
+  float *p;                                       /* [group_tiles][MR][P_STRIDE] scores, then weights */
 };
 
-/* Keys whose K and V fill half of a small L2 (256 KiB). */
+/* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */
 static inline int64_t stream_block_keys(const struct attn_problem *p)
 {
-  int64_t keys = 65536 / (p->Dqk + p->Dv) / NR * NR;
+  int64_t keys = p->blocking.block_keys ? p->blocking.block_keys : 65536 / (p->Dqk + p->Dv) / NR * NR;
   if (keys > BLOCK_KEYS) keys = BLOCK_KEYS;
   if (keys > round_up(p->Skv, NR)) keys = round_up(p->Skv, NR);
   return keys < NR ? NR : keys;
@@ -58,6 +61,8 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   size_t used = 0;
   s->tiles = round_up(rows, MR) / MR;
   s->block_keys = stream_block_keys(p);
+  s->group_tiles = p->blocking.group_rows ? p->blocking.group_rows / MR : GROUP_TILES;
+  if (s->group_tiles > s->tiles) s->group_tiles = s->tiles;
   s->values = round_up(p->Dv, VL);
 #define TAKE(field, count)                                                                                                 \
   do {                                                                                                                     \
@@ -71,7 +76,7 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(o, s->tiles * MR * s->values);
   TAKE(k, s->block_keys * p->Dqk);
   TAKE(v, s->block_keys * s->values);
-  TAKE(p, (int64_t)GROUP_TILES * MR * P_STRIDE);
+  TAKE(p, s->group_tiles * MR * P_STRIDE);
 #undef TAKE
   return used;
 }
@@ -222,10 +227,10 @@ static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64
 
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
 {
-  uint32_t live[GROUP_TILES];
-  bool hides[GROUP_TILES];
-  for (int64_t first = 0; first < s->tiles; first += GROUP_TILES) {
-    const int64_t n = s->tiles - first < GROUP_TILES ? s->tiles - first : GROUP_TILES;
+  uint32_t live[MOST_GROUP_TILES];
+  bool hides[MOST_GROUP_TILES];
+  for (int64_t first = 0; first < s->tiles; first += s->group_tiles) {
+    const int64_t n = s->tiles - first < s->group_tiles ? s->tiles - first : s->group_tiles;
     for (int64_t g = 0; g < n; g++) live[g] = weigh_tile(s, first + g, j0, keys, s->p + g * MR * P_STRIDE, &hides[g]);
     for (int64_t left = 0; left < s->values; left += NR) {
       const int64_t width = s->values - left < NR ? s->values - left : NR;
