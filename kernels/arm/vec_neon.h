@@ -66,9 +66,13 @@ static inline vf vf_farthest(vf far, vf x)
 {
   return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(far), vreinterpretq_u32_f32(vabsq_f32(x))));
 }
-static inline bool vf_any_beyond(vf far, float limit)
+static inline vf vf_max_bits(vf a, vf b)
 {
-  return vmaxvq_u32(vcgtq_u32(vreinterpretq_u32_f32(far), vreinterpretq_u32_f32(vf_set(limit)))) != 0;
+  return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
+static inline bool vf_any_beyond(vf x, float limit)
+{
+  return vmaxvq_u32(vcgtq_u32(vreinterpretq_u32_f32(x), vreinterpretq_u32_f32(vf_set(limit)))) != 0;
 }
 
 static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_set(-INFINITY)), vf_set(-0.0f), p); }

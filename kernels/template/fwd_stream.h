@@ -20,16 +20,16 @@
 #include <string.h>
 
 #define RAISE 8.0f
-/* A plain score is within [-125, RAISE] of its row's reference: at most REACH from the middle. */
-#define MIDDLE 58.5f
-#define REACH  66.5f
+/* A plain score is at most DEPTH below its row's reference and RAISE above: score - reference + DEPTH is in [0, DEPTH +
+ * RAISE]. That far down a weight of 2^-126 or the nothing that the fast exponential makes of it are the same. */
+#define DEPTH 126.0f
 
 enum {
   BLOCK_KEYS = 256,           /* at most, for any head size; a bit of 32 for each panel of NR */
   P_STRIDE = BLOCK_KEYS + 16, /* not a power of two: rows of P fall into different cache sets */
   GROUP_TILES = 96 / MR,      /* row tiles whose P is alive at a time, if the plan does not say */
   MOST_GROUP_TILES = 384 / MR,
-  UNIT_ROWS = 960 / MR * MR
+  UNIT_ROWS = 2112 / MR * MR
 };
 static const struct attn_blocking stream_blocking_step = {NR, MR, MR},
                                   stream_blocking_most = {BLOCK_KEYS / NR * NR, MOST_GROUP_TILES *MR, 7680 / MR *MR};
@@ -128,13 +128,13 @@ __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int
 static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
-  const vf max = vf_set(s->max[r]), to_middle = vf_set(MIDDLE - s->max[r]);
-  vf far[NV], sum[NV];
-  UNROLLED_FOR (l, NV) far[l] = sum[l] = vf_zero();
+  const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]);
+  vf highest[NV], sum[NV];
+  UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
-    UNROLLED_FOR (l, NV) far[l] = vf_farthest(far[l], vf_add(vf_load(p + j + l * VL), to_middle));
-  UNROLLED_FOR (l, NV) far[0] = vf_farthest(far[0], far[l]);
-  if (vf_any_beyond(far[0], REACH)) {
+    UNROLLED_FOR (l, NV) highest[l] = vf_max_bits(highest[l], vf_add(vf_load(p + j + l * VL), shift));
+  UNROLLED_FOR (l, NV) highest[0] = vf_max_bits(highest[0], highest[l]);
+  if (vf_any_beyond(highest[0], DEPTH + RAISE)) {
     weigh_any(s, t, i, p, from, to);
     return;
   }
@@ -191,28 +191,49 @@ static inline uint32_t next_run(uint32_t live, int64_t keys, int64_t *from, int6
   return live & ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
 }
 
-/* P of row tile t for a block of keys. Returns which key panels are live; *hides: some key of those may be hidden. */
-static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, bool *hides)
+/* Which panels of a block of keys are live for row tile t, a bit each; *hides: some key of those may be hidden. */
+static inline uint32_t live_panels(const struct stream *s, int64_t t, int64_t j0, int64_t keys, bool *hides)
 {
-  const struct attn_problem *problem = s->unit->problem;
-  const float *q = s->q + t * MR * problem->Dqk;
-  const bool edits = attn_edits_scores(problem);
+  const struct attn_row *row = s->row + t * MR;
+  const int64_t whole = round_up(keys, NR);
   uint32_t live = 0;
   *hides = false;
-  for (int64_t j = 0; j < keys; j += NR) {
+  if (s->unit->problem->mask_kind == ATTN_MASK_NONE && j0 >= row[MR - 1].first && j0 + whole <= row[0].limit)
+    return (uint32_t)(((uint64_t)1 << whole / NR) - 1);
+  for (int64_t j = 0; j < whole; j += NR) {
     const enum visibility visibility = tile_visibility(s, t, j0 + j);
     if (visibility == HIDDEN) continue;
     live |= 1u << j / NR;
     *hides |= visibility == PARTIAL;
+  }
+  return live;
+}
+
+/* Scores of a row tile and neighbouring key panels. A function of its own, so that its loop has all registers for itself.
+ */
+__attribute__((noinline)) static void score_panels(float *restrict p, const float *restrict q, const float *restrict k,
+                                                   int64_t depth, int64_t panels)
+{
+  for (; panels > 0; panels--, p += NR, k += NR * depth) {
     vf score[MR][NV];
     ZERO_TILE(score, MR, NV);
-    qk_tile(score, q, s->k + j * problem->Dqk, problem->Dqk);
+    qk_tile(score, q, k, depth);
     UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + j + l * VL, score[i][l]);
+      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, score[i][l]);
   }
+}
+
+/* P of row tile t for a block of keys. Returns which key panels are live; *hides: some key of those may be hidden. */
+static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, bool *hides)
+{
+  const struct attn_problem *problem = s->unit->problem;
+  const int64_t depth = problem->Dqk;
+  const bool edits = attn_edits_scores(problem);
+  const uint32_t live = live_panels(s, t, j0, keys, hides);
   for (uint32_t rest = live; rest;) {
     int64_t from, to;
     rest = next_run(rest, round_up(keys, NR), &from, &to);
+    score_panels(p + from, s->q + t * MR * depth, s->k + from * depth, depth, (to - from) / NR);
     for (int64_t i = 0; i < MR; i++) {
       float *row = p + i * P_STRIDE;
       if (*hides || edits) attn_edit_scores(problem, &s->row[t * MR + i], j0 + from, to - from, row + from);
@@ -223,6 +244,17 @@ static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64
     }
   }
   return live;
+}
+
+/* Functions of their own, as score_panels, and with a stride that the compiler knows. */
+__attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, int64_t keys)
+{
+  add_value_tile(o, p, P_STRIDE, v, keys, NV);
+}
+
+__attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, int64_t keys)
+{
+  add_value_tile(o, p, P_STRIDE, v, keys, 1);
 }
 
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
@@ -246,9 +278,9 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
           int64_t from, to;
           rest = next_run(rest, keys, &from, &to);
           if (width == NR)
-            add_value_tile(o, p + from, P_STRIDE, v + from * NR, to - from, NV);
+            wide_value_tile(o, p + from, v + from * NR, to - from);
           else
-            add_value_tile(o, p + from, P_STRIDE, v + from * VL, to - from, 1);
+            narrow_value_tile(o, p + from, v + from * VL, to - from);
         }
       }
     }

@@ -91,14 +91,14 @@ static inline bool naive_softmax(struct naive *n, int64_t r)
   return row.first > 0 || row.limit < p->Skv || p->mask_kind != ATTN_MASK_NONE;
 }
 
-/* A function of its own, so that its loop has all registers for itself. */
+/* A function of its own, so that its loops have all registers for themselves. */
 __attribute__((noinline)) static void naive_value_tile(float *o, const float *p, int64_t p_stride, const float *v,
-                                                       int64_t keys, bool narrow)
+                                                       int64_t keys, int64_t width)
 {
-  if (narrow)
-    add_value_tile(o, p, p_stride, v, keys, 1);
-  else
+  if (width == NR)
     add_value_tile(o, p, p_stride, v, keys, NV);
+  else
+    add_value_tile(o, p, p_stride, v, keys, 1);
 }
 
 static inline void naive_values(struct naive *n, bool hides)
@@ -118,7 +118,7 @@ static inline void naive_values(struct naive *n, bool hides)
         if (hides && !finite)
           value_tile_careful(o, weights, n->stride, panel, UINT32_MAX, keys, width);
         else
-          naive_value_tile(o, weights, n->stride, panel, keys, width < NR);
+          naive_value_tile(o, weights, n->stride, panel, keys, width);
       }
     }
   }

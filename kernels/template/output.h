@@ -17,7 +17,7 @@ ALWAYS_INLINE void add_value_tile(float *restrict o, const float *restrict p, in
                                   int64_t keys, const int nv)
 {
   vf acc[MR][NV];
-  ZERO_TILE(acc, MR, nv);
+  ZERO_TILE(acc, MR, NV);
   pv_tile(acc, p, p_stride, v, keys, nv);
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (j, nv) {

@@ -51,13 +51,13 @@ static inline void pack_k(float *restrict dst, const element *restrict src, cons
     for (int64_t d = 0; d < depth; d++) dst[j / NR * NR * depth + d * NR + j % NR] = 0;
 }
 
-/* Values of row src, elements [d, width) of them, at most VL, whatever their stride. */
-static inline vf load_values(const element *src, int64_t step, int64_t d, int64_t width)
+/* Up to VL values of a row from element d on, whatever their stride. */
+static inline vf load_edge(const element *row, int64_t step, int64_t d, int64_t width)
 {
   const int64_t have = width - d < VL ? width - d : VL;
-  if (step == 1) return have == VL ? el_load(src + d) : el_load_n(src + d, (int)have);
+  if (step == 1) return el_load_n(row + d, (int)have);
   float gathered[VL] = {0};
-  for (int64_t l = 0; l < have; l++) gathered[l] = el_get(src[(d + l) * step]);
+  for (int64_t l = 0; l < have; l++) gathered[l] = el_get(row[(d + l) * step]);
   return vf_load(gathered);
 }
 
@@ -65,16 +65,23 @@ static inline vf load_values(const element *src, int64_t step, int64_t d, int64_
 static inline bool pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
                           int64_t keys, int64_t width)
 {
+  const int64_t whole = stride->d == 1 ? width / NR * NR : 0; /* columns that need no care */
   vf far = vf_zero();
-  for (int64_t j = 0; j < n; j++)
-    for (int64_t left = 0; left < width; left += NR) {
-      const int64_t have = width - left < NR ? width - left : NR, padded = round_up(have, VL);
-      for (int64_t d = 0; d < have; d += VL) {
-        const vf x = load_values(src + j * stride->s, stride->d, left + d, width);
+  for (int64_t j = 0; j < n; j++) {
+    const element *row = src + j * stride->s;
+    for (int64_t left = 0; left < whole; left += NR)
+      UNROLLED_FOR (l, NV) {
+        const vf x = el_load(row + left + l * VL);
         far = vf_farthest(far, x);
-        vf_store(dst + left * keys + j * padded + d, x);
+        vf_store(dst + left * keys + j * NR + l * VL, x);
       }
+    for (int64_t d = whole; d < width; d += VL) {
+      const int64_t left = d / NR * NR, rest = width - left, padded = rest < NR ? round_up(rest, VL) : NR;
+      const vf x = load_edge(row, stride->d, d, width);
+      far = vf_farthest(far, x);
+      vf_store(dst + left * keys + j * padded + d - left, x);
     }
+  }
   return !vf_any_beyond(far, FLT_MAX);
 }
 

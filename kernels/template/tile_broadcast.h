@@ -32,10 +32,11 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
 {
   for (int64_t j = 0; j < keys; j++) {
     vf right[NV];
-    UNROLLED_FOR (n, nv) right[n] = vf_load(v + n * VL);
+    UNROLLED_FOR (n, NV)
+      right[n] = n < nv ? vf_load(v + n * VL) : vf_zero(); /* constant bounds, or clang keeps it in memory */
     UNROLLED_FOR (i, MR) {
       const vf left = vf_set(p[i * p_stride]);
-      UNROLLED_FOR (n, nv) acc[i][n] = vf_fma(left, right[n], acc[i][n]);
+      UNROLLED_FOR (n, NV) acc[i][n] = n < nv ? vf_fma(left, right[n], acc[i][n]) : acc[i][n];
     }
     p++;
     v += nv * VL;

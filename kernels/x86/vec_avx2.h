@@ -70,9 +70,17 @@ static inline vf vf_farthest(vf far, vf x)
   const __m256i magnitude = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
   return _mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(far), magnitude));
 }
-static inline bool vf_any_beyond(vf far, float limit)
+/* The larger as unsigned integers: NaN and everything negative above all positive numbers. */
+static inline vf vf_max_bits(vf a, vf b)
 {
-  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_castps_si256(far), _mm256_castps_si256(vf_set(limit)))) != 0;
+  return _mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+/* Whether any lane is not within [0, limit]; NaN is not. */
+static inline bool vf_any_beyond(vf x, float limit)
+{
+  const __m256i most = _mm256_castps_si256(vf_set(limit));
+  const __m256i within = _mm256_cmpeq_epi32(_mm256_max_epu32(_mm256_castps_si256(x), most), most);
+  return _mm256_movemask_epi8(within) != -1;
 }
 
 /* p where score is not -inf, else -0: no weight, and recognisably hidden. */

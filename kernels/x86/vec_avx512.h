@@ -56,9 +56,13 @@ static inline vf vf_farthest(vf far, vf x)
   const __m512i magnitude = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
   return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(far), magnitude));
 }
-static inline bool vf_any_beyond(vf far, float limit)
+static inline vf vf_max_bits(vf a, vf b)
 {
-  return _mm512_cmpgt_epu32_mask(_mm512_castps_si512(far), _mm512_castps_si512(vf_set(limit))) != 0;
+  return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+static inline bool vf_any_beyond(vf x, float limit)
+{
+  return _mm512_cmpgt_epu32_mask(_mm512_castps_si512(x), _mm512_castps_si512(vf_set(limit))) != 0;
 }
 
 static inline vf vf_hide(vf p, vf score)
