@@ -89,6 +89,17 @@ static json_t *make_context(const struct bench_roofs *roofs, const struct bench_
   put_text(context, "flops_convention", "2*B*Hq*Sq*Skv*(Dqk+Dv), visible pairs only under a causal mask");
   snprintf(text, sizeof text, "%llu", (unsigned long long)settings->seed);
   put_text(context, "seed", text);
+  for (int i = 0; settings->doctor && i < settings->doctor->count; i++) {
+    const struct doctor_finding *f = &settings->doctor->finding[i];
+    snprintf(key, sizeof key, "doctor_%s", f->check);
+    snprintf(text, sizeof text, "%s: %.240s", doctor_level_name(f->level), f->text);
+    put_text(context, key, text);
+  }
+  for (int i = 0; settings->counters && i < settings->counters->count; i++) {
+    const struct counter_event *c = &settings->counters->counter[i];
+    snprintf(key, sizeof key, "counter_%s", c->name);
+    put_text(context, key, c->fd < 0 ? c->why : "of a call, user space, scaled to the time enabled");
+  }
   for (int i = 0; i < bench_roofs_count(roofs); i++) {
     const struct bench_roof *r = bench_roofs_get(roofs, i);
     if (r->read)
@@ -149,7 +160,7 @@ static void put_constants(json_t *object, const struct bench_row *row)
   put_text(object, "label", row->label);
 }
 
-static json_t *make_repetition(const struct bench_row *row, int family, int index)
+static json_t *make_repetition(const struct bench_row *row, int family, int index, const struct counters *counted)
 {
   const struct gbench_repetition *r = &row->repetition[index];
   json_t *object = make_row(row, family, "");
@@ -160,6 +171,7 @@ static json_t *make_repetition(const struct bench_row *row, int family, int inde
   put_real(object, "cpu_time", r->cpu_s * 1e9);
   put_text(object, "time_unit", "ns");
   for (int i = 0; i < COUNTERS; i++) put_real(object, counters[i].name, counter_value(row, i, r->real_s));
+  for (int i = 0; counted && i < counted->count; i++) put_real(object, counted->counter[i].name, row->counted[i]);
   put_constants(object, row);
   return object;
 }
@@ -200,11 +212,11 @@ static json_t *make_aggregate(const struct bench_row *row, int family, enum stat
   return object;
 }
 
-static bool append_row(json_t *benchmarks, const struct bench_row *row, int family)
+static bool append_row(json_t *benchmarks, const struct bench_row *row, int family, const struct counters *counted)
 {
   double *values = malloc((size_t)row->repetitions * sizeof *values);
   if (!values) return false;
-  for (int i = 0; i < row->repetitions; i++) json_array_append_new(benchmarks, make_repetition(row, family, i));
+  for (int i = 0; i < row->repetitions; i++) json_array_append_new(benchmarks, make_repetition(row, family, i, counted));
   for (int s = 0; s < STATISTICS; s++)
     json_array_append_new(benchmarks, make_aggregate(row, family, (enum statistic)s, values));
   free(values);
@@ -218,7 +230,7 @@ bool bench_json_write(FILE *out, const struct bench_row *rows, int count, const 
   bool ok = root && benchmarks && left_out;
   for (int i = 0; i < count && ok; i++) {
     if (rows[i].state == BENCH_TIMED) {
-      ok = append_row(benchmarks, &rows[i], i);
+      ok = append_row(benchmarks, &rows[i], i, settings->counters);
       continue;
     }
     json_t *entry = json_object();

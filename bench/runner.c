@@ -136,10 +136,15 @@ static void check_and_time(struct bench_runner *runner, attn_plan *plan, struct 
                                 .expected_s = once_s,
                                 .min_time_s = s->min_time_s,
                                 .repetitions = s->repetitions,
+                                .counters = s->counters,
                                 .stop = s->stop};
   row->repetition = calloc((size_t)s->repetitions, sizeof *row->repetition);
   row->repetitions = s->repetitions;
   if (!row->repetition || !bench_time(row->name, &timing, row->repetition) || !summarise(row)) return;
+  for (int i = 0; s->counters && i < s->counters->count; i++) {
+    const struct counter_event *c = &s->counters->counter[i];
+    row->counted[i] = c->fd >= 0 && c->share > 0 ? c->total / (double)timing.counted_calls : NAN;
+  }
   row->fma_roof = timing.fma_roof > 0 ? timing.fma_roof : NAN;
   row->read_roof = timing.read_roof > 0 ? timing.read_roof : NAN;
   if (s->times_only) {

@@ -8,6 +8,8 @@
 #define BENCH_RUNNER_H
 
 #include "case.h"
+#include "counters.h"
+#include "doctor.h"
 #include "gbench_shim.h"
 #include "roofs.h"
 
@@ -17,9 +19,11 @@ struct bench_settings {
   int repetitions;
   double min_time_s;
   uint64_t seed;
-  bool times_only;          /* no roofs, no references, fewer rows of the oracle: a short process of many */
-  int threads;              /* of roofs, oracle and first touch */
-  const volatile int *stop; /* non-zero: end as soon as the running call is done; NULL: never */
+  bool times_only;             /* no roofs, no references, fewer rows of the oracle: a short process of many */
+  int threads;                 /* of roofs, oracle and first touch */
+  struct counters *counters;   /* NULL: none */
+  const struct doctor *doctor; /* whose findings go into the report; NULL: none */
+  const volatile int *stop;    /* non-zero: end as soon as the running call is done; NULL: never */
 };
 
 enum bench_state {
@@ -44,6 +48,7 @@ struct bench_row {
   bool scalar_sliced, autovec_sliced;
   double max_error;
   int64_t checked_rows, rows;
+  double counted[COUNTERS_MAX]; /* of a call, in the order of the settings' counters; NaN: not to be had */
 };
 
 /* Derived figures of a repetition or of the median. NaN where the roof or the reference is missing. */

@@ -3,6 +3,7 @@
 #include "reference.h"
 
 #include "../dispatch/internal.h"
+#include "../dispatch/problem.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -125,18 +126,24 @@ static bool add_case(struct expansion *x, const struct bench_case *c)
 }
 
 /* Comparison kernels only run when named, which a benchmark does. */
-static const char *obstacle(const struct expansion *x, const struct attn_kernel *kernel, char *buffer, size_t bytes)
+static const char *obstacle(const struct expansion *x, const struct attn_kernel *kernel, const struct attn_problem *problem,
+                            char *buffer, size_t bytes)
 {
   struct attn_restrictions named = x->restrictions;
   if (!named.kernel) named.kernel = kernel;
-  return attn_kernel_obstacle(kernel, NULL, &named, buffer, bytes);
+  return attn_kernel_obstacle(kernel, problem, &named, buffer, bytes);
 }
 
 static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, const struct bench_preset_shape *shape)
 {
   const struct bench_selection *s = x->selection;
   char buffer[200];
-  if (kernel->dtype != shape->shape.dtype || obstacle(x, kernel, buffer, sizeof buffer)) return false;
+  const attn_desc desc = bench_shape_desc(&shape->shape);
+  struct attn_problem problem;
+  /* One that was named, but cannot do the shape, is run all the same: its row tells the reason. */
+  const bool resolved = !s->kernels && !attn_problem_resolve(&problem, &desc);
+  if (kernel->dtype != shape->shape.dtype || obstacle(x, kernel, resolved ? &problem : NULL, buffer, sizeof buffer))
+    return false;
   if (s->isas && !is_listed(s->isas, attn_isa_name(kernel->isa))) return false;
   if (s->kernels) return is_listed(s->kernels, kernel->name);
   if (shape->breadth == BENCH_STREAMING) return !(kernel->flags & ATTN_KERNEL_COMPARISON) && kernel->isa != ATTN_ISA_SCALAR;
@@ -174,7 +181,7 @@ static bool add_named(struct expansion *x, const char *name)
   if (kernel->dtype != c.shape.dtype)
     return fail(x, "--case '%s': kernel %s computes %s, not %s", name, c.kernel, bench_dtype_name(kernel->dtype),
                 bench_dtype_name(c.shape.dtype));
-  const char *why_not = obstacle(x, kernel, buffer, sizeof buffer);
+  const char *why_not = obstacle(x, kernel, NULL, buffer, sizeof buffer);
   if (why_not) return fail(x, "--case '%s': kernel %s cannot run here: %s", name, c.kernel, why_not);
   return add_case(x, &c);
 }
@@ -190,7 +197,7 @@ static bool expand(struct expansion *x)
     char name[128], buffer[200];
     const char *list = s->kernels;
     while (next_element(&list, name, sizeof name)) {
-      const char *why_not = obstacle(x, attn_kernel_find(name), buffer, sizeof buffer);
+      const char *why_not = obstacle(x, attn_kernel_find(name), NULL, buffer, sizeof buffer);
       if (why_not) return fail(x, "nothing to run: kernel %s cannot run here: %s", name, why_not);
     }
   }

@@ -18,14 +18,18 @@ static void sample_roofs(struct bench_timing *t)
 static bool before(void *context)
 {
   struct bench_timing *t = context;
+  if (t->counters) counters_stop(t->counters); /* of the batch before */
   if (t->stop && *t->stop) return false;
   sample_roofs(t);
-  return t->expected_s > warm_up_below_s || !attn_run(t->plan, t->args);
+  if (t->expected_s <= warm_up_below_s && attn_run(t->plan, t->args)) return false;
+  if (t->counters) counters_start(t->counters);
+  return true;
 }
 
 static bool step(void *context)
 {
   struct bench_timing *t = context;
+  t->counted_calls++;
   return !attn_run(t->plan, t->args) && !(t->stop && *t->stop);
 }
 
@@ -34,7 +38,10 @@ bool bench_time(const char *name, struct bench_timing *t, struct gbench_repetiti
   const struct gbench_job job = {
       .context = t, .before = before, .step = step, .min_time_s = t->min_time_s, .repetitions = t->repetitions};
   t->fma_roof = t->read_roof = 0;
+  t->counted_calls = 0;
+  if (t->counters) counters_reset(t->counters);
   const bool complete = gbench_time(name, &job, repetition);
+  if (t->counters) counters_stop(t->counters);
   if (complete) sample_roofs(t);
   return complete;
 }

@@ -2,6 +2,7 @@
 #ifndef BENCH_TIMING_H
 #define BENCH_TIMING_H
 
+#include "counters.h"
 #include "gbench_shim.h"
 #include "roofs.h"
 
@@ -14,6 +15,8 @@ struct bench_timing {
   double expected_s; /* of a call: a short one is run once, untimed, after the samples took its data from the caches */
   double min_time_s;
   int repetitions;
+  struct counters *counters;  /* over the timed calls; may be NULL */
+  int64_t counted_calls;      /* out */
   const volatile int *stop;   /* may be NULL */
   double fma_roof, read_roof; /* out: the largest of the samples; 0: none */
 };

@@ -135,5 +135,44 @@ expect 'gate: no such baseline' 2 'no such file' "$attnbench" gate --baseline no
 expect 'gate: no baseline' 2 '--baseline is missing' "$attnbench" gate
 expect 'gate: truncated file' 2 'truncated.json: line' "$attnbench" gate --baseline truncated.json
 
+# --- doctor: on copies of proc and sys
+fake() { mkdir -p "fake/$(dirname "$1")" && printf '%s\n' "$2" >"fake/$1"; }
+fake proc/loadavg '0.10 0.10 0.10 1/100 1'
+fake proc/cpuinfo 'flags : fpu sse'
+fake sys/devices/system/cpu/cpu0/cpufreq/scaling_governor performance
+fake sys/devices/system/cpu/cpu1/cpufreq/scaling_governor performance
+fake sys/devices/system/cpu/intel_pstate/no_turbo 1
+fake sys/devices/system/cpu/smt/active 0
+fake sys/devices/system/cpu/isolated 1
+fake sys/kernel/mm/transparent_hugepage/enabled 'always [madvise] never'
+doctor() { "$attnbench" doctor --root fake --seconds 0 "$@"; }
+expect 'doctor: a quiet machine' 0 '^No warning' doctor --strict
+expect 'doctor: says what it saw' 0 'ok +governor +performance on all 2 CPUs' doctor
+fake sys/devices/system/cpu/cpu1/cpufreq/scaling_governor powersave
+expect 'doctor: governor' 4 "warning +governor +'powersave' on 1 of 2 CPUs" doctor --strict
+expect 'doctor: and the remedy' 0 'to mend it: .*cpupower' doctor
+fake sys/devices/system/cpu/cpu1/cpufreq/scaling_governor performance
+fake proc/loadavg '3.00 0.10 0.10 1/100 1'
+expect 'doctor: load' 4 'warning +load +3\.00' doctor --strict
+fake proc/loadavg '0.10 0.10 0.10 1/100 1'
+fake sys/devices/system/cpu/intel_pstate/no_turbo 0
+fake sys/devices/system/cpu/smt/active 1
+fake sys/kernel/mm/transparent_hugepage/enabled 'always madvise [never]'
+fake proc/cpuinfo 'flags : fpu hypervisor'
+expect 'doctor: notes are no refusal' 0 'note +turbo +on' doctor --strict
+expect 'doctor: siblings' 0 'note +smt +on' doctor
+expect 'doctor: large pages' 0 'note +pages +no transparent' doctor
+expect 'doctor: virtual' 0 'note +virtual' doctor
+expect 'doctor: --json' 0 '"check": "virtual"' doctor --json
+expect 'doctor: nothing to read' 0 'unknown +load' "$attnbench" doctor --root nowhere --seconds 0
+expect 'doctor: watches' 0 '(ok|warning) +drift' "$attnbench" doctor --seconds 0.2
+expect 'doctor: bad seconds' 2 "seconds: 'x'" "$attnbench" doctor --seconds x
+run() { "$attnbench" run --times-only --case "$small" $quick "$@"; }
+expect 'run: findings stand in the JSON' 0 '"doctor_load"' sh -c "'$attnbench' run --times-only --quiet --case '$small' $quick --json /dev/stdout | cat"
+# --- counters
+expect 'counters: software ones count or say why not' 0 '(task-clock of a call: [0-9]|task-clock: n/a: )' run --counters task-clock,page-faults
+expect 'counters: hardware ones count or say why not' 0 '(cycles of a call: [0-9]|cycles: n/a: [a-z])' run --counters cycles,instructions
+expect 'counters: unknown' 2 "no counter 'x'; known: cycles, instructions" run --counters x
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,6 +1,7 @@
 #include "ab_sides.h"
 
 #include "../bench/case.h"
+#include "../dispatch/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static enum ab_sort sort_of(const char *text, const char **value)
       return (enum ab_sort)s;
     }
   *value = text;
-  return !strncmp(text, "fwd_", 4) && access(text, F_OK) ? SORT_KERNEL : SORT_BUILD;
+  return attn_kernel_find(text) && access(text, F_OK) ? SORT_KERNEL : SORT_BUILD;
 }
 
 extern char **environ;

@@ -23,7 +23,7 @@ enum { EXIT_INTERRUPTED = 128 + SIGINT, MAX_NAMED_CASES = 1024 };
 enum { OPTION_FILTER = 'f', OPTION_KERNEL = 'k', OPTION_LIST = 'l', OPTION_PRESET = 'p', OPTION_QUIET = 'q' };
 enum { OPTION_REPETITIONS = 'r', OPTION_THREADS = 't', OPTION_CASE = 'c' };
 enum { OPTION_ISA = 0x100, OPTION_MIN_TIME, OPTION_JSON, OPTION_CSV, OPTION_MARKDOWN, OPTION_SEED };
-enum { OPTION_SCALING = 0x200, OPTION_TIMES_ONLY };
+enum { OPTION_SCALING = 0x200, OPTION_TIMES_ONLY, OPTION_STRICT, OPTION_COUNTERS };
 
 enum { OUT_JSON, OUT_CSV, OUT_MARKDOWN, OUTPUTS };
 
@@ -32,7 +32,10 @@ struct options {
   const char *case_names[MAX_NAMED_CASES];
   struct bench_settings settings; /* repetitions and min_time_s 0: the preset's */
   const char *path[OUTPUTS];
-  bool quiet, list, scaling;
+  const char *counter_names;
+  struct counters counters;
+  struct doctor doctor;
+  bool quiet, list, scaling, strict;
 };
 
 static volatile int stop;
@@ -57,6 +60,8 @@ static const struct argp_option argp_options[] = {
     {"seed", OPTION_SEED, "N", 0, "Seed of the random inputs; default 1", 2},
     {"times-only", OPTION_TIMES_ONLY, NULL, 0, "No roofs and no ratios, and the oracle checks fewer rows: starts at once",
      2},
+    {"counters", OPTION_COUNTERS, "LIST", 0, "Count per call: cycles,instructions,... (a wrong name lists them all)", 2},
+    {"strict", OPTION_STRICT, NULL, 0, "Refuse to measure while `attnbench doctor' has a warning", 2},
     {"json", OPTION_JSON, "FILE", 0, "Write Google Benchmark's JSON", 3},
     {"csv", OPTION_CSV, "FILE", 0, "Write comma-separated values", 3},
     {"markdown", OPTION_MARKDOWN, "FILE", 0, "Write the table as Markdown", 3},
@@ -115,6 +120,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   case OPTION_REPETITIONS: o->settings.repetitions = (int)whole_number(state, "--repetitions", arg, 1, 10000); break;
   case OPTION_MIN_TIME: o->settings.min_time_s = seconds(state, "--min-time", arg); break;
   case OPTION_SEED: o->settings.seed = (uint64_t)whole_number(state, "--seed", arg, 0, INT64_MAX); break;
+  case OPTION_STRICT: o->strict = true; break;
+  case OPTION_COUNTERS: o->counter_names = arg; break;
   case OPTION_TIMES_ONLY: o->settings.times_only = true; break;
   case OPTION_JSON: o->path[OUT_JSON] = arg; break;
   case OPTION_CSV: o->path[OUT_CSV] = arg; break;
@@ -143,7 +150,7 @@ static const char doc_examples[] =
     "  attnbench run --preset roof --scaling --filter '/Sq:2048/.*/Dqk:128/'\n"
     "  attnbench run --preset full --filter '/Sq:2048/.*/causal/'\n"
     "  attnbench run --case 'attn/fwd_f32_avx2/f32/B:1/Hq:8/Hkv:8/Sq:2048/Skv:2048/Dqk:128/Dv:128/none/T:1'\n\n"
-    "Exit codes: 0 ok, 2 usage or nothing matched, 3 wrong result, 130 interrupted.";
+    "Exit codes: 0 ok, 2 usage or nothing matched, 3 wrong result, 4 refused by --strict, 130 interrupted.";
 
 /* The list of presets stands in the help as it stands in bench/presets.c. */
 static char *make_doc(void)
@@ -246,7 +253,36 @@ static int verdict(const struct bench_row *rows, int finished, bool files_ok)
   return EXIT_USAGE;
 }
 
-static int measure(const struct bench_case_list *list, const struct options *o)
+/* What the doctor warns of, and counters per call. */
+static void print_surroundings(FILE *out, const struct bench_row *rows, int finished, const struct options *o)
+{
+  for (int i = 0; i < o->doctor.count; i++) {
+    const struct doctor_finding *f = &o->doctor.finding[i];
+    if (f->level == DOCTOR_WARNING) fprintf(out, "Warning, %s: %s. To mend it: %s.\n", f->check, f->text, f->remedy);
+  }
+  for (int k = 0; k < o->counters.count; k++) {
+    const struct counter_event *c = &o->counters.counter[k];
+    if (c->fd < 0) fprintf(out, "%s: n/a: %s\n", c->name, c->why);
+    for (int i = 0; i < finished && c->fd >= 0; i++)
+      if (rows[i].state == BENCH_TIMED) {
+        fprintf(out, "%s of a call: ", c->name);
+        fprintf(out, isnan(rows[i].counted[k]) ? "n/a (never ran)" : "%.6g", rows[i].counted[k]);
+        fprintf(out, "  %s\n", rows[i].name);
+      }
+  }
+}
+
+static bool examine(struct options *o)
+{
+  doctor_begin(&o->doctor, "");
+  o->settings.doctor = &o->doctor;
+  if (!o->strict || !doctor_warnings(&o->doctor)) return true;
+  fputs("attnbench run: --strict refuses to measure here; `attnbench doctor' tells more\n", stderr);
+  print_surroundings(stderr, NULL, 0, o);
+  return false;
+}
+
+static int measure(const struct bench_case_list *list, struct options *o)
 {
   struct atomic_file file[OUTPUTS] = {{0}};
   struct complaint why;
@@ -263,11 +299,13 @@ static int measure(const struct bench_case_list *list, const struct options *o)
   if (runner) {
     const int finished = run_cases(runner, list, rows, o);
     const struct bench_roofs *roofs = bench_runner_roofs(runner);
+    doctor_end(&o->doctor, roofs);
     for (int i = 0; i < OUTPUTS; i++)
       if (o->path[i] && finished) files_ok &= write_output(i, &file[i], rows, finished, roofs, o);
     if (!o->quiet && finished) {
       bench_table_print(stdout, BENCH_TABLE_TEXT, rows, finished, roofs);
       print_sections(stdout, false, rows, finished, o);
+      print_surroundings(stdout, rows, finished, o);
     }
     if (stop) fprintf(stderr, "attnbench run: interrupted after %d of %d cases\n", finished, list->count);
     code = verdict(rows, finished, files_ok);
@@ -308,7 +346,16 @@ int cmd_run(int argc, char **argv)
   } else {
     /* Once only: a second Ctrl-C does not wait for the running call. */
     sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, NULL);
-    code = measure(&list, &o);
+    if (!examine(&o))
+      code = EXIT_REFUSED;
+    else if (o.counter_names && !counters_open(&o.counters, o.counter_names, error, sizeof error)) {
+      fprintf(stderr, "attnbench run: --counters: %s\n", error);
+      code = EXIT_USAGE;
+    } else {
+      if (o.counter_names) o.settings.counters = &o.counters;
+      code = measure(&list, &o);
+      counters_close(&o.counters);
+    }
   }
   free(list.c);
   return code;
