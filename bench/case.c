@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const mask_names[BENCH_MASK_COUNT] = {"none", "causal", "bool", "additive"};
-
 static const struct {
   attn_dtype dtype;
   const char *name;
@@ -81,7 +79,7 @@ bool bench_case_parse(struct bench_case *out, const char *text, char *error, siz
   char copy[BENCH_CASE_NAME_BYTES], *field[FIELDS + 1], *next = copy;
   struct bench_case c = {0};
   int64_t threads;
-  int n = 0, index;
+  int n = 0, index = 0;
   if (strlen(text) >= sizeof copy) return fail(error, error_bytes, "longer than %zu characters", sizeof copy - 1);
   strcpy(copy, text);
   while (next && n <= FIELDS) {
@@ -105,8 +103,7 @@ bool bench_case_parse(struct bench_case *out, const char *text, char *error, siz
   if (c.shape.Hq % c.shape.Hkv)
     return fail(error, error_bytes, "Hq: %lld is not a multiple of Hkv: %lld", (long long)c.shape.Hq,
                 (long long)c.shape.Hkv);
-  if (!parse_word(&index, field[3 + SIZES], "mask", mask_names, BENCH_MASK_COUNT, error, error_bytes)) return false;
-  c.shape.mask = (enum bench_mask)index;
+  if (!bench_mask_parse(&c.shape.mask, field[3 + SIZES], error, error_bytes)) return false;
   if (!parse_field(&threads, field[4 + SIZES], "T", thread_limit, error, error_bytes)) return false;
   c.threads = (int)threads;
   *out = c;
@@ -122,18 +119,19 @@ char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYT
     used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", sizes[i].name,
                      (long long)*size_of_field(&copy, i));
   }
-  snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s/T:%d", mask_names[s->mask], c->threads);
+  char mask[BENCH_MASK_NAME_BYTES];
+  snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s/T:%d", bench_mask_print(s->mask, mask), c->threads);
   return name;
 }
 
 char *bench_shape_describe(const struct bench_shape *s, char *text, size_t bytes)
 {
-  char heads[48], keys[48], sizes_text[48];
+  char heads[48], keys[48], sizes_text[48], mask[BENCH_MASK_NAME_BYTES];
   snprintf(heads, sizeof heads, s->Hq == s->Hkv ? "H%lld" : "H%lld/%lld", (long long)s->Hq, (long long)s->Hkv);
   snprintf(keys, sizeof keys, s->Sq == s->Skv ? "S%lld" : "S%lldx%lld", (long long)s->Sq, (long long)s->Skv);
   snprintf(sizes_text, sizeof sizes_text, s->Dqk == s->Dv ? "D%lld" : "D%lld,%lld", (long long)s->Dqk, (long long)s->Dv);
   snprintf(text, bytes, "B%lld %s %s %s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
-           s->mask ? mask_names[s->mask] : "");
+           s->mask ? bench_mask_print(s->mask, mask) : "");
   return text;
 }
 
@@ -152,13 +150,7 @@ attn_desc bench_shape_desc(const struct bench_shape *s)
 {
   attn_desc desc = {
       .dtype = s->dtype, .B = s->B, .Hq = s->Hq, .Hkv = s->Hkv, .Sq = s->Sq, .Skv = s->Skv, .Dqk = s->Dqk, .Dv = s->Dv};
-  switch (s->mask) {
-  case BENCH_MASK_CAUSAL: desc.flags = ATTN_CAUSAL; break;
-  case BENCH_MASK_BOOL: desc.mask.kind = ATTN_MASK_BOOL; break;
-  case BENCH_MASK_ADDITIVE: desc.mask.kind = ATTN_MASK_ADDITIVE; break;
-  case BENCH_MASK_NONE:
-  case BENCH_MASK_COUNT: break;
-  }
+  bench_mask_describe(&desc, s->mask);
   return desc;
 }
 

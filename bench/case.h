@@ -1,22 +1,21 @@
 /* The name of a case, which is its reproducer:
  *   attn/<kernel>/<dtype>/B:1/Hq:32/Hkv:8/Sq:1/Skv:4096/Dqk:128/Dv:128/<mask>/T:16[/real_time]
+ * (masks: mask.h).
  * Parsed strictly, so that a name pasted from a report either runs exactly that case or says which field is wrong. */
 #ifndef BENCH_CASE_H
 #define BENCH_CASE_H
 
-#include "attn.h"
+#include "mask.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum bench_mask { BENCH_MASK_NONE, BENCH_MASK_CAUSAL, BENCH_MASK_BOOL, BENCH_MASK_ADDITIVE, BENCH_MASK_COUNT };
-
 /* What is computed: all that decides the content of the buffers. */
 struct bench_shape {
   attn_dtype dtype;
   int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv;
-  enum bench_mask mask;
+  bench_mask mask;
 };
 
 /* What is timed: a shape by a kernel on a number of threads. */

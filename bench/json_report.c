@@ -86,7 +86,7 @@ static json_t *make_context(const struct bench_roofs *roofs, const struct bench_
       t->packages, t->numa_nodes, t->cores, t->kinds, t->hardware_threads, t->l1d_bytes >> 10, t->l2_bytes >> 10,
       t->l2_cores, t->l3_bytes >> 10, t->l3_cores, t->quota);
   put_text(context, "topology", text);
-  put_text(context, "flops_convention", "2*B*Hq*Sq*Skv*(Dqk+Dv), visible pairs only under a causal mask");
+  put_text(context, "flops_convention", "2*B*Hq*Sq*Skv*(Dqk+Dv), visible pairs only of causal and windowed cases");
   snprintf(text, sizeof text, "%llu", (unsigned long long)settings->seed);
   put_text(context, "seed", text);
   for (int i = 0; settings->doctor && i < settings->doctor->count; i++) {
@@ -155,6 +155,8 @@ static json_t *make_row(const struct bench_row *row, int family, const char *suf
 static void put_constants(json_t *object, const struct bench_row *row)
 {
   put_real(object, "max_error", row->max_error);
+  put_real(object, "x_plain", row->x_plain);
+  put_real(object, "x_share", row->x_share);
   put_real(object, "fma_roof_gflops", row->fma_roof / 1e9);
   put_real(object, "read_roof_gbytes_per_s", row->read_roof / 1e9);
   put_text(object, "label", row->label);

@@ -72,12 +72,38 @@ static const struct bench_preset_shape results[] = {
     {"llama-3.1-8b prefill", LLAMA_8B_PREFILL, BENCH_HAND_WRITTEN, false},
 };
 
+/* What a variant costs. Those that are compared with each other stand together: the machine has little time to drift. */
+#define VARIANT_2K(mask)                                                                                                   \
+  {                                                                                                                        \
+    ATTN_F32, 1, 4, 4, 2048, 2048, 128, 128, mask                                                                          \
+  }
+#define VARIANT_16K(mask)                                                                                                  \
+  {                                                                                                                        \
+    ATTN_F32, 1, 1, 1, 16384, 16384, 128, 128, mask                                                                        \
+  }
+static const struct bench_preset_shape variants[] = {
+    {"2k, plain", VARIANT_2K(BENCH_MASK_NONE), BENCH_STREAMING, false},
+    {"2k, causal", VARIANT_2K(BENCH_MASK_CAUSAL), BENCH_STREAMING, false},
+    {"2k, softcap", VARIANT_2K(BENCH_MASK_SOFTCAP), BENCH_STREAMING, false},
+    {"2k, ALiBi", VARIANT_2K(BENCH_MASK_ALIBI), BENCH_STREAMING, false},
+    {"2k, sinks", VARIANT_2K(BENCH_MASK_SINKS), BENCH_STREAMING, false},
+    {"2k, additive mask", VARIANT_2K(BENCH_MASK_ADDITIVE), BENCH_STREAMING, false},
+    {"2k, 1 of 8 keys hidden", VARIANT_2K(BENCH_MASK_BOOL), BENCH_STREAMING, false},
+    {"2k, half of the keys hidden", VARIANT_2K(BENCH_MASK_BOOL_RANDOM), BENCH_STREAMING, false},
+    {"2k, half of the blocks hidden", VARIANT_2K(BENCH_MASK_BOOL_BLOCKS), BENCH_STREAMING, false},
+    {"2k, causal window 512", VARIANT_2K(BENCH_WINDOW(BENCH_MASK_CAUSAL_WINDOW, 512)), BENCH_STREAMING, false},
+    {"16k, plain", VARIANT_16K(BENCH_MASK_NONE), BENCH_STREAMING, true},
+    {"16k, causal window 1024", VARIANT_16K(BENCH_WINDOW(BENCH_MASK_CAUSAL_WINDOW, 1024)), BENCH_STREAMING, true},
+    {"16k, window 1024", VARIANT_16K(BENCH_WINDOW(BENCH_MASK_WINDOW, 1024)), BENCH_STREAMING, true},
+};
+
 #define SHAPES(list) list, (int)(sizeof list / sizeof *list)
 const struct bench_preset bench_presets[] = {
     {"quick", "the model shapes with the hand-written kernels, about 90 s on two cores", SHAPES(quick), 5, 0.05},
     {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
     {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
     {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(bench_bar_shapes), 5, 0.1},
+    {"variants", "what masks, windows, softcap, ALiBi and sinks cost, relative to none", SHAPES(variants), 5, 0.1},
     {"full", "model shapes, long and odd ones, masks; every kernel where it can finish", SHAPES(full), 7, 0.2},
 };
 const int bench_preset_count = sizeof bench_presets / sizeof *bench_presets;

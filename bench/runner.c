@@ -172,6 +172,8 @@ void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, s
                             .read_roof = NAN,
                             .scalar_flops = NAN,
                             .autovec_flops = NAN,
+                            .x_plain = NAN,
+                            .x_share = NAN,
                             .max_error = NAN};
   bench_case_print(c, row->name);
   const char *label = bench_preset_label(&c->shape);
@@ -195,6 +197,21 @@ void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, s
   row->rows = c->shape.B * c->shape.Hq * c->shape.Sq;
   if (fits_memory(plan, row)) check_and_time(runner, plan, row);
   attn_plan_destroy(plan);
+}
+
+void bench_rows_relate(struct bench_row *rows, int count)
+{
+  for (int i = 0; i < count; i++) {
+    struct bench_row *r = &rows[i];
+    struct bench_case plain = r->c;
+    plain.shape.mask = BENCH_MASK_NONE;
+    if (r->state != BENCH_TIMED || r->c.shape.mask == BENCH_MASK_NONE) continue;
+    for (int j = 0; j < count; j++) {
+      if (rows[j].state != BENCH_TIMED || !bench_case_equal(&rows[j].c, &plain)) continue;
+      r->x_plain = r->median_s / rows[j].median_s;
+      r->x_share = r->x_plain * rows[j].flops / r->flops;
+    }
+  }
 }
 
 void bench_row_free(struct bench_row *row)

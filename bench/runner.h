@@ -46,6 +46,8 @@ struct bench_row {
   double fma_roof, read_roof;           /* beside this case, per second; NaN: none */
   double scalar_flops, autovec_flops;   /* per second, of the same shape and threads; NaN: none */
   bool scalar_sliced, autovec_sliced;
+  double x_plain, x_share; /* of a variant: its time relative to the plain case of the run, and that relative to its share
+                              of the useful FLOPs; NaN: there is none */
   double max_error;
   int64_t checked_rows, rows;
   double counted[COUNTERS_MAX]; /* of a call, in the order of the settings' counters; NaN: not to be had */
@@ -80,6 +82,8 @@ struct bench_roofs *bench_runner_roofs(struct bench_runner *runner); /* NULL: ti
 
 /* Buffers, oracle and references are kept until a case of another shape comes. */
 void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row);
+/* Sets x_plain and x_share of all rows of a run: against the row that differs in the mask only, which is none. */
+void bench_rows_relate(struct bench_row *rows, int count);
 void bench_row_free(struct bench_row *row);
 
 #endif

@@ -134,6 +134,13 @@ static const char *obstacle(const struct expansion *x, const struct attn_kernel 
   return attn_kernel_obstacle(kernel, problem, &named, buffer, bytes);
 }
 
+static bool supports(const struct attn_kernel *kernel, const struct bench_shape *shape)
+{
+  const attn_desc desc = bench_shape_desc(shape);
+  struct attn_problem p;
+  return !kernel->supports || attn_problem_resolve(&p, &desc) || kernel->supports(&p);
+}
+
 static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, const struct bench_preset_shape *shape)
 {
   const struct bench_selection *s = x->selection;
@@ -146,7 +153,8 @@ static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, 
     return false;
   if (s->isas && !is_listed(s->isas, attn_isa_name(kernel->isa))) return false;
   if (s->kernels) return is_listed(s->kernels, kernel->name);
-  if (shape->breadth == BENCH_STREAMING) return !(kernel->flags & ATTN_KERNEL_COMPARISON) && kernel->isa != ATTN_ISA_SCALAR;
+  if (shape->breadth == BENCH_STREAMING)
+    return !(kernel->flags & ATTN_KERNEL_COMPARISON) && kernel->isa != ATTN_ISA_SCALAR && supports(kernel, &shape->shape);
   if (s->isas) return true;
   return shape->breadth == BENCH_ALL_KERNELS || (kernel->isa != ATTN_ISA_SCALAR && !bench_kernel_is_autovec(kernel));
 }

@@ -56,6 +56,8 @@ static double value_bandwidth(const struct bench_row *r) { return bench_row_band
 static double value_bandwidth_fraction(const struct bench_row *r) { return bench_row_bandwidth_fraction(r, r->median_s); }
 static double value_x_scalar(const struct bench_row *r) { return bench_row_x_scalar(r, r->median_s); }
 static double value_x_autovec(const struct bench_row *r) { return bench_row_x_autovec(r, r->median_s); }
+static double value_x_plain(const struct bench_row *r) { return r->x_plain; }
+static double value_x_share(const struct bench_row *r) { return r->x_share; }
 static double value_fma_roof(const struct bench_row *r) { return r->fma_roof / 1e9; }
 static double value_read_roof(const struct bench_row *r) { return r->read_roof / 1e9; }
 static double value_error(const struct bench_row *r) { return r->max_error; }
@@ -66,6 +68,9 @@ static void cell_rate(const struct bench_row *r, char *cell) { number(cell, "%.1
 static void cell_roof(const struct bench_row *r, char *cell) { number(cell, "%.1f", 100 * value_roof_fraction(r)); }
 static void cell_bandwidth(const struct bench_row *r, char *cell) { number(cell, "%.2f", value_bandwidth(r)); }
 static void cell_error(const struct bench_row *r, char *cell) { number(cell, "%.1e", r->max_error); }
+
+static void cell_x_plain(const struct bench_row *r, char *cell) { number(cell, "%.2f", r->x_plain); }
+static void cell_x_share(const struct bench_row *r, char *cell) { number(cell, "%.2f", r->x_share); }
 
 static void cell_x_scalar(const struct bench_row *r, char *cell)
 {
@@ -95,6 +100,8 @@ static const struct column {
     {NULL, "bandwidth_fraction", NULL, value_bandwidth_fraction, false, false},
     {"x scalar", "speedup_vs_scalar", cell_x_scalar, value_x_scalar, false, false},
     {"x autovec", "speedup_vs_autovec", cell_x_autovec, value_x_autovec, false, false},
+    {"x plain", "x_plain", cell_x_plain, value_x_plain, false, false},
+    {"x share", "x_share", cell_x_share, value_x_share, false, false},
     {"max error", "max_error", cell_error, value_error, false, true},
     {NULL, "fma_roof_gflops", NULL, value_fma_roof, false, false},
     {NULL, "read_roof_gbytes_per_s", NULL, value_read_roof, false, false},
@@ -109,12 +116,24 @@ static void cell_of(int column, const struct bench_row *row, char *cell)
   if (timed(row) || columns[column].always) columns[column].cell(row, cell);
 }
 
+/* The columns of variants only if the run has a variant and what it is compared with. */
+static bool is_shown(int column, const struct bench_row *rows, int count)
+{
+  if (!columns[column].head) return false;
+  if (columns[column].value != value_x_plain && columns[column].value != value_x_share) return true;
+  for (int i = 0; i < count; i++)
+    if (isfinite(columns[column].value(&rows[i]))) return true;
+  return false;
+}
+
 static void print_grid(FILE *out, bool markdown, const struct bench_row *rows, int count)
 {
   int width[COLUMNS] = {0};
+  bool shown[COLUMNS];
   char cell[CELL_BYTES];
   for (int c = 0; c < COLUMNS; c++) {
-    if (!columns[c].head) continue;
+    shown[c] = is_shown(c, rows, count);
+    if (!shown[c]) continue;
     width[c] = (int)strlen(columns[c].head);
     for (int i = 0; i < count; i++) {
       cell_of(c, &rows[i], cell);
@@ -124,7 +143,7 @@ static void print_grid(FILE *out, bool markdown, const struct bench_row *rows, i
   for (int line = markdown ? -2 : -1; line < count; line++) {
     const bool rule = markdown && line == -1;
     for (int c = 0; c < COLUMNS; c++) {
-      if (!columns[c].head) continue;
+      if (!shown[c]) continue;
       if (rule)
         fprintf(out, columns[c].left ? "|:--" : "|--:");
       else {
@@ -184,12 +203,14 @@ static void print_busy(FILE *out, const struct bench_row *rows, int count)
 
 static void print_legend(FILE *out, const struct bench_row *rows, int count, const struct bench_roofs *roofs)
 {
-  bool sliced = false, whole = true;
+  bool sliced = false, whole = true, related = false;
   for (int i = 0; i < count; i++) {
     sliced |= timed(&rows[i]) && (rows[i].scalar_sliced || rows[i].autovec_sliced);
     whole &= rows[i].checked_rows == rows[i].rows;
+    related |= isfinite(rows[i].x_plain);
   }
-  fputs("\nFLOPs = 2*B*Hq*Sq*Skv*(Dqk+Dv), under a causal mask the visible pairs only; the softmax is not counted. T: "
+  fputs("\nFLOPs = 2*B*Hq*Sq*Skv*(Dqk+Dv), of causal and windowed cases the visible pairs only; the softmax is not "
+        "counted. T: "
         "threads. median of the\nrepetitions, +-%: their coefficient of variation. GB/s: Q, K, V, mask and O once each. "
         "x scalar, x autovec: against fwd_*_scalar and the\nbest fwd_*_autovec of this CPU, same buffers, same threads",
         out);
@@ -198,6 +219,10 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
           out);
   fprintf(out, ". max error: max|o - oracle|/max|oracle|, float64, %s.\n",
           whole ? "all rows" : "all rows or, of large problems, a sample");
+  if (related)
+    fputs("x plain: time relative to the same case without mask, in this run; x share: that, relative to its share of the "
+          "FLOPs (boolean\nand additive masks count as all of them).\n",
+          out);
   fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
         "sample):\n",
         out);

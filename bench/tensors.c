@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t bench_random(uint64_t *state)
@@ -31,14 +32,24 @@ void bench_fill_normal(float *to, size_t n, uint64_t seed, uint64_t stream)
 
 enum { FILL_BLOCK = 1 << 14 };
 
-enum fill_kind { FILL_TENSOR, FILL_BOOL, FILL_F32 };
+enum fill_kind { FILL_TENSOR, FILL_BOOL, FILL_BLOCKS, FILL_F32 };
 struct fill {
   enum fill_kind kind;
   attn_dtype dtype;
   void *to;
   size_t n;
   uint64_t seed, tensor;
+  uint64_t hidden_of_8; /* of 8 entries of a boolean mask, on average */
+  int64_t row;          /* its length */
 };
+
+/* Whether a block of 64 x 64 keys is visible: decided by its place alone, so that blocks of memory agree. */
+static bool block_is_visible(const struct fill *f, size_t at)
+{
+  uint64_t state =
+      f->seed ^ f->tensor << 48 ^ (at / (size_t)f->row / BENCH_MASK_BLOCK) << 24 ^ at % (size_t)f->row / BENCH_MASK_BLOCK;
+  return (bench_random(&state) & 7) >= f->hidden_of_8;
+}
 
 /* Blocks have random streams of their own: the content does not depend on who fills them. */
 static void fill_part(void *context, int thread, int threads)
@@ -52,7 +63,11 @@ static void fill_part(void *context, int thread, int threads)
     float normal[FILL_BLOCK];
     if (f->kind == FILL_BOOL) {
       uint64_t state = f->seed ^ stream;
-      for (size_t i = 0; i < n; i++) ((uint8_t *)f->to)[at + i] = (bench_random(&state) & 7) != 0;
+      for (size_t i = 0; i < n; i++) ((uint8_t *)f->to)[at + i] = (bench_random(&state) & 7) >= f->hidden_of_8;
+      continue;
+    }
+    if (f->kind == FILL_BLOCKS) {
+      for (size_t i = 0; i < n; i++) ((uint8_t *)f->to)[at + i] = block_is_visible(f, at + i);
       continue;
     }
     bench_fill_normal(normal, n, f->seed, stream);
@@ -96,18 +111,27 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
   void *q = bench_memory_map(e->q, 0), *k = bench_memory_map(e->k, 0), *v = bench_memory_map(e->v, 0);
   void *mask = e->mask ? bench_memory_map(e->mask, 0) : NULL;
   t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o, 0), .mask = mask};
-  if (!q || !k || !v || !t->args.o || (e->mask && !mask)) {
+  t->per_head = malloc(2 * (size_t)shape->Hq * sizeof *t->per_head);
+  if (!q || !k || !v || !t->args.o || (e->mask && !mask) || !t->per_head) {
     snprintf(error, error_bytes, "no memory for tensors of %zu MiB", sum_bytes(e) >> 20);
     bench_tensors_destroy(t);
     return false;
   }
+  for (int64_t h = 0; h < shape->Hq; h++) t->per_head[h] = exp2f(-8 * (float)(h + 1) / (float)shape->Hq);
+  bench_fill_normal(t->per_head + shape->Hq, (size_t)shape->Hq, seed, 5);
+  t->args.alibi_slopes = t->per_head;
+  t->args.sinks = t->per_head + shape->Hq;
   const size_t element = attn_element_bytes(shape->dtype);
+  const enum bench_mask_kind kind = bench_mask_kind(shape->mask);
   const bool is_bool = t->problem.mask_kind == ATTN_MASK_BOOL;
-  const struct fill fills[] = {
-      {FILL_TENSOR, shape->dtype, q, e->q / element, seed, 1},
-      {FILL_TENSOR, shape->dtype, k, e->k / element, seed, 2},
-      {FILL_TENSOR, shape->dtype, v, e->v / element, seed, 3},
-      {is_bool ? FILL_BOOL : FILL_F32, shape->dtype, mask, is_bool ? e->mask : e->mask / sizeof(float), seed, 4}};
+  const struct fill fills[] = {{FILL_TENSOR, shape->dtype, q, e->q / element, seed, 1, 0, 0},
+                               {FILL_TENSOR, shape->dtype, k, e->k / element, seed, 2, 0, 0},
+                               {FILL_TENSOR, shape->dtype, v, e->v / element, seed, 3, 0, 0},
+                               {!is_bool                         ? FILL_F32
+                                : kind == BENCH_MASK_BOOL_BLOCKS ? FILL_BLOCKS
+                                                                 : FILL_BOOL,
+                                shape->dtype, mask, is_bool ? e->mask : e->mask / sizeof(float), seed, 4,
+                                kind == BENCH_MASK_BOOL ? 1 : 4, shape->Skv}};
   for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
     if (fills[i].n && !bench_team_run(threads, fill_part, (void *)&fills[i])) {
       snprintf(error, error_bytes, "%d threads could not be started", threads);
@@ -173,6 +197,7 @@ void bench_tensors_destroy(struct bench_tensors *t)
     bench_memory_free((void *)t->args.v, t->extents.v);
     bench_memory_free((void *)t->args.mask, t->extents.mask);
     bench_memory_free(t->args.o, t->extents.o);
+    free(t->per_head);
   }
   *t = (struct bench_tensors){0};
 }

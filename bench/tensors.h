@@ -12,14 +12,15 @@ struct bench_tensors {
   struct attn_problem problem; /* desc with every default filled in */
   struct attn_extents extents;
   attn_args args;
-  bool owned; /* false: a view of another's buffers */
+  float *per_head; /* [2][Hq]: slopes of ALiBi, sinks */
+  bool owned;      /* false: a view of another's buffers */
 };
 
 /* Bytes that the tensors of a shape take. SIZE_MAX: more than the address space. */
 size_t bench_tensors_bytes(const struct bench_shape *shape);
 
-/* Inputs ~ N(0, 1), the same for a seed whatever the threads; boolean masks hide one key in eight; first touched by
- * threads threads. False and a message in error: no memory, or the shape is too big. */
+/* Inputs ~ N(0, 1), the same for a seed whatever the threads; boolean masks as mask.h says; first touched by threads
+ * threads. False and a message in error: no memory, or the shape is too big. */
 bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *shape, uint64_t seed, int threads, char *error,
                           size_t error_bytes);
 

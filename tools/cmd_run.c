@@ -298,6 +298,7 @@ static int measure(const struct bench_case_list *list, struct options *o)
   int code = EXIT_USAGE;
   if (runner) {
     const int finished = run_cases(runner, list, rows, o);
+    bench_rows_relate(rows, finished);
     const struct bench_roofs *roofs = bench_runner_roofs(runner);
     doctor_end(&o->doctor, roofs);
     for (int i = 0; i < OUTPUTS; i++)
