@@ -54,17 +54,22 @@ struct attn_blocking attn_blocking_for_cache(const struct attn_kernel *kernel, c
   return blocking;
 }
 
+struct attn_blocking attn_blocking_default(const struct attn_kernel *kernel, const struct attn_problem *problem)
+{
+  const struct attn_topology *t = attn_topology_get();
+  return attn_blocking_for_cache(kernel, problem, t->l2_bytes / (size_t)(t->l2_cores > 1 ? t->l2_cores : 1));
+}
+
 attn_status attn_blocking_choose(struct attn_blocking *blocking, const struct attn_kernel *kernel,
                                  const struct attn_problem *problem)
 {
-  const struct attn_topology *t = attn_topology_get();
   const char *path = getenv("ATTN_TUNING");
   struct attn_blocking tuned = {0};
   if (path && *path) {
     const attn_status status = attn_tuning_read(&tuned, path, kernel, problem->Dqk, problem->Dv);
     if (status) return status;
   }
-  *blocking = attn_blocking_for_cache(kernel, problem, t->l2_bytes / (size_t)(t->l2_cores > 1 ? t->l2_cores : 1));
+  *blocking = attn_blocking_default(kernel, problem);
   for (int i = 0; i < ATTN_BLOCKING_FIELDS; i++) {
     const int64_t value = *attn_blocking_field(&tuned, i);
     if (value) *attn_blocking_field(blocking, i) = value;

@@ -17,6 +17,9 @@ bool attn_blocking_allows(const struct attn_kernel *kernel, int field, int64_t v
 struct attn_blocking attn_blocking_for_cache(const struct attn_kernel *kernel, const struct attn_problem *problem,
                                              size_t l2_bytes);
 
+/* The same for the caches of this machine. */
+struct attn_blocking attn_blocking_default(const struct attn_kernel *kernel, const struct attn_problem *problem);
+
 /* For a plan: the tuning file's if it has a line for kernel and head sizes, else the caches'. ATTN_ERR_ENVIRONMENT: the
  * file is not there or not right. */
 attn_status attn_blocking_choose(struct attn_blocking *blocking, const struct attn_kernel *kernel,

@@ -2,6 +2,7 @@
  * int cmd_<name>(int, char **) stands in tools/cmd_<name>.c. */
 COMMAND(run, "Measure", "check and time kernels; ends with a table")
 COMMAND(verify, "Measure", "compare every kernel with the float64 oracle over odd problems")
+COMMAND(tune, "Measure", "search the block sizes that suit this machine; plans read them through ATTN_TUNING")
 COMMAND(results, "Measure", "check and time everything; a page with a section for this CPU")
 COMMAND(peers, "Measure", "side by side with PyTorch, ONNX Runtime, OpenVINO, ggml and OpenBLAS (from a source tree)")
 COMMAND(ab, "Compare", "two builds, kernels, ISAs, thread counts or environments, in turn, until it is clear")
