@@ -99,6 +99,7 @@ struct run {
 static struct attn_unit make_unit(const struct run *run, int64_t head, int64_t row0, char *scratch)
 {
   const struct attn_plan *plan = run->plan;
+  const struct attn_cache *cache = plan->cache;
   const struct attn_problem *p = &plan->problem;
   const int64_t rows = p->G * p->Sq;
   float *row_max = (float *)(scratch + plan->scratch_bytes) - 2 * plan->unit_rows;
@@ -108,6 +109,9 @@ static struct attn_unit make_unit(const struct run *run, int64_t head, int64_t r
                             .v = run->args->v,
                             .mask = run->args->mask,
                             .o = run->args->o,
+                            .pages = cache ? attn_cache_pages(cache, head / p->Hkv) : NULL,
+                            .k_scale = cache ? cache->k_scale : NULL,
+                            .v_scale = cache ? cache->v_scale : NULL,
                             .b = head / p->Hkv,
                             .hkv = head % p->Hkv,
                             .row0 = row0,
@@ -133,16 +137,50 @@ static void run_unit(const struct run *run, int64_t index, char *scratch)
   if (run->args->lse) write_lse(p, run->args, &unit);
 }
 
+/* The split of a head's keys: by its own length, so that neither capacity nor other sequences matter. */
+struct split {
+  int64_t span, parts;
+};
+static struct split split_of(const struct run *run, int64_t b)
+{
+  const struct attn_problem *p = &run->plan->problem;
+  int64_t keys = p->mask_length;
+  if (p->kv_lengths && run->args->kv_lengths[b] < keys) keys = run->args->kv_lengths[b];
+  if (keys == 0) return (struct split){run->plan->kernel->key_span, 0};
+  const int64_t span = attn_key_span(run->plan->kernel, keys);
+  return (struct split){span, (keys + span - 1) / span};
+}
+
+/* How many parts all heads have together. */
+static int64_t count_parts(const struct run *run)
+{
+  const struct attn_problem *p = &run->plan->problem;
+  int64_t parts = 0;
+  for (int64_t b = 0; b < p->B; b++) parts += p->Hkv * split_of(run, b).parts;
+  return parts;
+}
+
 /* Some keys of all rows of a head. Neighbouring units read neighbouring memory. */
 static void run_part(const struct run *run, int64_t index, char *scratch)
 {
   const struct attn_plan *plan = run->plan;
   const struct attn_problem *p = &plan->problem;
-  const int64_t rows = p->G * p->Sq, part = index % plan->parts;
-  struct attn_unit unit = make_unit(run, index / plan->parts, 0, scratch);
-  unit.key0 = part * plan->key_span;
-  unit.key1 = unit.key0 + plan->key_span < p->Skv ? unit.key0 + plan->key_span : p->Skv;
-  unit.partial = run->parts + index * plan->part_floats;
+  const int64_t rows = p->G * p->Sq;
+  struct split split = split_of(run, 0);
+  int64_t b = 0;
+  if (!p->kv_lengths) {
+    b = index / (p->Hkv * split.parts);
+    index %= p->Hkv * split.parts;
+  }
+  while (index >= p->Hkv * split.parts) {
+    index -= p->Hkv * split.parts;
+    split = split_of(run, ++b);
+  }
+  const int64_t head = b * p->Hkv + index / split.parts, part = index % split.parts;
+  struct attn_unit unit = make_unit(run, head, 0, scratch);
+  unit.key0 = part * split.span;
+  unit.key1 = unit.key0 + split.span < p->Skv ? unit.key0 + split.span : p->Skv;
+  unit.partial = run->parts + (head * plan->parts + part) * plan->part_floats;
   unit.row_max = unit.partial + rows * p->Dv;
   unit.row_sum = unit.row_max + rows;
   plan->kernel->run(&unit);
@@ -152,8 +190,9 @@ static void merge_parts(const struct run *run, int64_t head, char *scratch)
 {
   const struct attn_plan *plan = run->plan;
   const struct attn_unit unit = make_unit(run, head, 0, scratch);
-  const struct attn_parts parts = {
-      .count = plan->parts, .part_stride = plan->part_floats, .base = run->parts + head * plan->parts * plan->part_floats};
+  const struct attn_parts parts = {.count = split_of(run, unit.b).parts,
+                                   .part_stride = plan->part_floats,
+                                   .base = run->parts + head * plan->parts * plan->part_floats};
   plan->kernel->merge(&unit, &parts);
   if (run->args->lse) write_lse(&plan->problem, run->args, &unit);
 }
@@ -164,9 +203,9 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
   const struct run run = {
       .plan = plan, .args = args, .scratch = base, .parts = (float *)(base + (size_t)plan->threads * plan->scratch_bytes)};
   const bool split = plan->parts > 1;
-  const int64_t heads = split ? plan->problem.B * plan->problem.Hkv : 0;
+  const int64_t heads = split ? plan->problem.B * plan->problem.Hkv : 0, units = split ? count_parts(&run) : plan->units;
   if (plan->threads == 1 || atomic_load_explicit(&pool_lost, memory_order_relaxed)) {
-    for (int64_t i = 0; i < plan->units; i++) (split ? run_part : run_unit)(&run, i, base);
+    for (int64_t i = 0; i < units; i++) (split ? run_part : run_unit)(&run, i, base);
     for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, base);
     return;
   }
@@ -181,7 +220,7 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
     struct attn_binding before = {0};
     if (place) attn_bind(thread, &before);
 #pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t i = 0; i < plan->units; i++) (split ? run_part : run_unit)(&run, i, scratch);
+    for (int64_t i = 0; i < units; i++) (split ? run_part : run_unit)(&run, i, scratch);
     if (split) {
 #pragma omp barrier
 #pragma omp for schedule(static) nowait
@@ -213,10 +252,24 @@ void attn_parallel_for(int threads, attn_placement placement, int64_t count,
   }
 }
 
-attn_status attn_run(attn_plan *plan, const attn_args *args)
+attn_status attn_run(attn_plan *plan, const attn_args *given)
 {
   if (!plan) return attn_fail(ATTN_ERR_INVALID, "plan is NULL; make one with attn_plan_create");
-  if (!args) return attn_fail(ATTN_ERR_INVALID, "args is NULL");
+  if (!given) return attn_fail(ATTN_ERR_INVALID, "args is NULL");
+  attn_args with_cache;
+  const attn_args *args = given;
+  if (plan->cache) {
+    if (given->k || given->v || given->kv_lengths)
+      return attn_fail(ATTN_ERR_INVALID, "%s is not NULL, but the plan reads a cache",
+                       given->k   ? "k"
+                       : given->v ? "v"
+                                  : "kv_lengths");
+    with_cache = *given;
+    with_cache.k = plan->cache->k;
+    with_cache.v = plan->cache->v;
+    with_cache.kv_lengths = plan->cache->length;
+    args = &with_cache;
+  }
   const attn_status status = check_args(plan, args);
   if (status) return status;
   if (!plan->units) {

@@ -51,10 +51,11 @@ static void partition(struct attn_plan *plan)
     while (heads * div_up(rows, unit) < wanted && unit / 2 >= least) unit = div_up(unit / 2, tile) * tile;
     unit = div_up(div_up(rows, div_up(rows, unit)), tile) * tile; /* of equal size */
   }
+  if (plan->kernel->key_span && unit > plan->kernel->unit_rows) unit = plan->kernel->unit_rows / tile * tile;
   plan->parts = 1;
-  if (plan->kernel->key_span) {
-    plan->key_span = attn_key_span(plan->kernel, p->mask_length);
-    plan->parts = div_up(p->mask_length, plan->key_span);
+  if (plan->kernel->key_span && unit >= rows) {
+    plan->parts = div_up(p->mask_length, plan->kernel->key_span);
+    if (plan->parts > ATTN_MOST_PARTS) plan->parts = ATTN_MOST_PARTS;
     plan->part_floats = attn_part_floats(rows, p->Dv);
   }
   plan->unit_rows = unit;
@@ -106,13 +107,44 @@ overflow:
                    plan->kernel->name);
 }
 
-attn_status attn_plan_create(attn_plan **out, const attn_desc *desc, const attn_options *options)
+/* The problem of a plan over a cache: that of tensors with a length per batch, whose K and V lie elsewhere. */
+static attn_status resolve_cached(struct attn_problem *p, const attn_desc *desc, const struct attn_cache *c)
 {
-  return attn_plan_create_blocked(out, desc, options, NULL);
+  attn_desc d = *desc;
+  const struct {
+    const char *name;
+    int64_t *given, wanted;
+  } sizes[] = {{"B", &d.B, c->desc.B},
+               {"Hkv", &d.Hkv, c->desc.Hkv},
+               {"Skv", &d.Skv, c->desc.capacity},
+               {"Dqk", &d.Dqk, c->desc.Dqk},
+               {"Dv", &d.Dv, c->desc.Dv}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    if (*sizes[i].given && *sizes[i].given != sizes[i].wanted)
+      return attn_fail(ATTN_ERR_INVALID, "%s = %lld, but %lld in the cache; 0 takes the cache's", sizes[i].name,
+                       (long long)*sizes[i].given, (long long)sizes[i].wanted);
+    *sizes[i].given = sizes[i].wanted;
+  }
+  d.k = (attn_strides){0, 0, 0, 1}; /* the cache's own are checked there */
+  d.v = d.k;
+  d.flags |= ATTN_KV_LENGTHS;
+  const attn_status status = attn_problem_resolve(p, &d);
+  if (status) return status;
+  p->cached = true;
+  p->kv_dtype = c->desc.dtype;
+  p->k = c->k_stride;
+  p->v = c->v_stride;
+  p->page_shift = c->page_shift;
+  p->k_page = c->k_page;
+  p->v_page = c->v_page;
+  p->scale_b = c->scale_b;
+  p->scale_h = c->scale_h;
+  p->scale_page = c->scale_page;
+  return ATTN_OK;
 }
 
-attn_status attn_plan_create_blocked(attn_plan **out, const attn_desc *desc, const attn_options *options,
-                                     const struct attn_blocking *blocking)
+static attn_status create_plan(attn_plan **out, const attn_desc *desc, const struct attn_cache *cache,
+                               const attn_options *options, const struct attn_blocking *blocking)
 {
   if (!out) return attn_fail(ATTN_ERR_INVALID, "plan is NULL; pass the address of an attn_plan pointer");
   *out = NULL;
@@ -126,7 +158,8 @@ attn_status attn_plan_create_blocked(attn_plan **out, const attn_desc *desc, con
   plan->placement = options ? options->placement : ATTN_PLACE_CORES;
 
   struct attn_restrictions restrictions;
-  attn_status status = attn_problem_resolve(&plan->problem, desc);
+  plan->cache = cache;
+  attn_status status = cache ? resolve_cached(&plan->problem, desc, cache) : attn_problem_resolve(&plan->problem, desc);
   if (!status) status = attn_restrictions_get(&restrictions, options);
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
   if (!status) status = take_blocking(plan, blocking);
@@ -134,6 +167,10 @@ attn_status attn_plan_create_blocked(attn_plan **out, const attn_desc *desc, con
   if (!status) {
     const struct attn_problem *p = &plan->problem;
     plan->extents = attn_problem_extents(p);
+    if (cache) {
+      plan->extents.k = cache->k_bytes;
+      plan->extents.v = cache->v_bytes;
+    }
     if (plan->extents.o || (plan->extents.lse && p->Dv == 0)) {
       const double worth = attn_problem_flops(p) / flops_per_thread;
       if (worth < plan->threads) plan->threads = worth < 1 ? 1 : (int)worth;
@@ -153,6 +190,27 @@ attn_status attn_plan_create_blocked(attn_plan **out, const attn_desc *desc, con
   }
   *out = plan;
   return ATTN_OK;
+}
+
+attn_status attn_plan_create(attn_plan **out, const attn_desc *desc, const attn_options *options)
+{
+  return create_plan(out, desc, NULL, options, NULL);
+}
+
+attn_status attn_plan_create_blocked(attn_plan **out, const attn_desc *desc, const attn_options *options,
+                                     const struct attn_blocking *blocking)
+{
+  return create_plan(out, desc, NULL, options, blocking);
+}
+
+attn_status attn_plan_create_cached(attn_plan **out, const attn_desc *desc, const attn_cache *cache,
+                                    const attn_options *options)
+{
+  if (!cache) {
+    if (out) *out = NULL;
+    return attn_fail(ATTN_ERR_INVALID, "cache is NULL; make one with attn_cache_create");
+  }
+  return create_plan(out, desc, cache, options, NULL);
 }
 
 void attn_plan_destroy(attn_plan *plan)

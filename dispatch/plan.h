@@ -2,6 +2,7 @@
 #ifndef ATTN_PLAN_H
 #define ATTN_PLAN_H
 
+#include "cache.h"
 #include "problem.h"
 #include "select.h"
 
@@ -10,13 +11,13 @@
 struct attn_plan {
   struct attn_problem problem;
   struct attn_extents extents;
+  const struct attn_cache *cache; /* NULL: K and V are tensors */
   const struct attn_kernel *kernel;
   attn_placement placement;
   int threads;
   /* Partition: the G*Sq rows of each of the B*Hkv heads in blocks of unit_rows; a unit is one block of one head. */
   int64_t unit_rows, blocks, units;
-  int64_t parts;        /* into which the keys of a head are split; 1: they are not */
-  int64_t key_span;     /* keys of a part */
+  int64_t parts;        /* into which the keys of a head are split at most; 1: they are not */
   int64_t part_floats;  /* of one part in the workspace */
   bool heavy_first;     /* hand out the last blocks of all heads first: causal blocks grow with the query */
   size_t scratch_bytes; /* of a thread: the kernel's, then row_max and row_sum; a multiple of a page */

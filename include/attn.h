@@ -62,8 +62,8 @@ typedef enum attn_status {
 } attn_status;
 
 typedef enum attn_dtype {
-  ATTN_F32 = 0, /* IEEE binary32 */
-  ATTN_F16 = 1, /* IEEE binary16 */
+  ATTN_F32 = 0,  /* IEEE binary32 */
+  ATTN_F16 = 1,  /* IEEE binary16 */
   ATTN_BF16 = 2, /* the upper half of binary32 */
   ATTN_I8 = 3    /* in a KV cache only: int8 times an f32 scale of each token and head */
 } attn_dtype;
@@ -184,6 +184,72 @@ typedef struct attn_score_block {
  * lse and workspace are not looked at, and .isa and .kernel of options do not count. options may be NULL. */
 ATTN_API attn_status attn_scores(const attn_desc *desc, const attn_options *options, const attn_args *args,
                                  const attn_score_block *block, float *scores);
+
+/* --- KV cache ------------------------------------------------------------------------------------------------------
+ *
+ * Keys and values of B sequences that grow token by token, kept in the order that the decode kernels read: nothing is
+ * packed or converted at a run. Of any dtype; ATTN_I8 keeps int8 and an f32 scale (the row's largest magnitude / 127) for
+ * each token and head, for K and V. Rounded to nearest even when appended; in int8, a row with a NaN or Inf becomes NaN
+ * and magnitudes below 2^-101 become 0.
+ *
+ * Contiguous: every sequence has room for `capacity` tokens. Paged: a pool of pages of page_size tokens; the caller says
+ * which pages a sequence has, in order. Sequences may share pages, for a common prefix; a page that stands in the tables
+ * more than once cannot be appended to.
+ *
+ * Functions that change a cache must not run beside another call on the same cache; any number of attn_run() may read it
+ * at once. A failed call leaves the cache as it was. */
+typedef struct attn_cache attn_cache;
+
+typedef struct attn_cache_desc {
+  attn_dtype dtype;
+  int64_t B, Hkv, Dqk, Dv;
+  int64_t capacity;  /* tokens of a sequence, at most */
+  int64_t page_size; /* tokens of a page, a power of two of at least 16; 0: contiguous */
+  int64_t pages;     /* of the pool; only if paged */
+} attn_cache_desc;
+
+/* Tokens to append: k [Hkv][n][Dqk], v [Hkv][n][Dv] of dtype ATTN_F32, _F16 or _BF16. Strides as in attn_desc, b is
+ * ignored; all 0: contiguous [n][Hkv][D], as projections produce them. */
+typedef struct attn_tokens {
+  attn_dtype dtype;
+  int64_t n;
+  const void *k, *v;
+  attn_strides k_stride, v_stride;
+} attn_tokens;
+
+/* The cache's own memory, to read. Key j of head h of sequence b: element k[b*k_stride.b + h*k_stride.h + j*k_stride.s],
+ * or, paged, with page = pages[j / page_size]: k[page*k_page + h*k_stride.h + j % page_size * k_stride.s]; V likewise.
+ * Scales (ATTN_I8, else NULL): the same with scale_b, scale_h, scale_page and a stride of 1 from token to token. */
+typedef struct attn_cache_view {
+  const void *k, *v;
+  const float *k_scale, *v_scale;
+  attn_strides k_stride, v_stride;
+  int64_t k_page, v_page, scale_b, scale_h, scale_page;
+  const int32_t *pages; /* of the sequence asked for; NULL: contiguous */
+  int64_t length;       /* its tokens */
+} attn_cache_view;
+
+ATTN_API attn_status attn_cache_create(attn_cache **cache, const attn_cache_desc *desc);
+ATTN_API void attn_cache_destroy(attn_cache *cache); /* NULL is allowed; plans over it must not run any more */
+
+/* Gives sequence b the pages pages[0..n) in place of those it has: they must hold its tokens. Contents are not moved. */
+ATTN_API attn_status attn_cache_set_pages(attn_cache *cache, int64_t b, const int32_t *pages, int64_t n);
+
+ATTN_API attn_status attn_cache_append(attn_cache *cache, int64_t b, const attn_tokens *tokens);
+
+/* Forgets the tokens of sequence b at and beyond length; or, with `length` beyond its tokens, adopts what stands in its
+ * pages: the prefix that another sequence wrote there (paged caches only). */
+ATTN_API attn_status attn_cache_set_length(attn_cache *cache, int64_t b, int64_t length);
+
+ATTN_API int64_t attn_cache_length(const attn_cache *cache, int64_t b); /* -1: there is no such sequence */
+ATTN_API attn_status attn_cache_look(const attn_cache *cache, int64_t b, attn_cache_view *view);
+
+/* A plan whose K and V are those of a cache, read at each run at the lengths of that moment: query i of sequence b stands
+ * at position i + length - Sq (+ causal_offset). desc: dtype is that of q and o, whatever the cache's; Hkv, Skv (the
+ * capacity), Dqk, Dv may be 0, otherwise they must agree with the cache; k, v and ATTN_KV_LENGTHS are not used. args.k, v
+ * and kv_lengths must be NULL. Output bits do not depend on pages, on capacity, or on the other sequences. */
+ATTN_API attn_status attn_plan_create_cached(attn_plan **plan, const attn_desc *desc, const attn_cache *cache,
+                                             const attn_options *options);
 
 ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512" */
 ATTN_API const char *attn_plan_isa(const attn_plan *plan);        /* e.g. "avx512" */

@@ -171,7 +171,7 @@ enum {
 };
 
 /* The split of a head's keys: at most ATTN_MOST_PARTS parts. */
-enum { ATTN_MOST_PARTS = 256 };
+enum { ATTN_MOST_PARTS = 64 };
 
 struct attn_kernel {
   const char *name; /* <op>_<dtype>_<isa>[_<tag>], also of its file */

@@ -25,6 +25,7 @@ enum {
   STRETCH = ATTN_KEY_STRETCH,
   STRETCHES = BLOCK / STRETCH,
   KEY_SPAN = 1024,
+  UNIT_ROWS = 64,
   DECODE_ROWS = 16,                  /* more are better off with packed K and V */
   LINE = 64 / sizeof(element),       /* elements */
   MOST_ACROSS = DOTS < 8 ? DOTS : 8, /* keys or vectors of values in a tile: more need too many pointers */
@@ -190,19 +191,21 @@ ALWAYS_INLINE void values_rows(struct decode *s, int64_t first, const int rows, 
   for (; left < s->values; left += VL, next = NULL) values_tile(s, first, rows, 1, b, left, next);
 }
 
-/* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. */
+/* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
+ * values_tile() makes of finite values: whether a block hides keys depends on the other rows of the unit as well. */
 __attribute__((noinline, cold)) static void values_careful(struct decode *s, const struct block *b)
 {
   const struct attn_problem *p = s->unit->problem;
   for (int64_t r = 0; r < s->rows; r++)
-    for (int64_t j = 0; j < b->n; j++) {
-      const float weight = s->s[r * BLOCK + j];
-      if (weight == 0 && __builtin_signbit(weight)) continue;
-      for (int64_t d = 0; d < s->values; d += VL) {
-        float *o = s->o + r * s->values + d;
-        const vf value = load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv);
-        vf_store(o, vf_fma(vf_set(weight), value, vf_load(o)));
+    for (int64_t d = 0; d < s->values; d += VL) {
+      vf acc = vf_zero();
+      for (int64_t j = 0; j < b->n; j++) {
+        const float weight = s->s[r * BLOCK + j];
+        if (weight == 0 && __builtin_signbit(weight)) continue;
+        acc = vf_fma(vf_set(weight), load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv), acc);
       }
+      float *o = s->o + r * s->values + d;
+      vf_store(o, vf_add(vf_load(o), acc));
     }
 }
 

@@ -1,6 +1,7 @@
 #include "verify.h"
 
 #include "bound.h"
+#include "cached.h"
 #include "crash.h"
 #include "fpenv.h"
 #include "rng.h"
@@ -213,17 +214,27 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
   return verdict->ok;
 }
 
-static bool run_by_plan(const struct attn_kernel *kernel, struct tensors *t, int threads, struct verdict *verdict)
+/* cache: NULL, or where K and V are. */
+static bool run_by_plan(const struct attn_kernel *kernel, struct tensors *t, int threads, const attn_cache *cache,
+                        struct verdict *verdict)
 {
   attn_plan *plan = NULL;
+  attn_desc desc = t->desc;
+  attn_args args = t->args;
+  if (cache) {
+    desc.k = desc.v = (attn_strides){0};
+    args.k = args.v = NULL;
+    args.kv_lengths = NULL;
+  }
   const attn_options options = {.threads = threads, .kernel = kernel->name, .placement = ATTN_PLACE_NONE};
   const uint64_t control = fpenv_control();
   if (CRASH_CATCH()) {
     return fail(verdict, "%s in attn_run with %d threads, address %p", crash_signal_name(crash.signal), threads,
                 crash.address);
   }
-  attn_status status = attn_plan_create(&plan, &t->desc, &options);
-  if (!status) status = attn_run(plan, &t->args);
+  attn_status status =
+      cache ? attn_plan_create_cached(&plan, &desc, cache, &options) : attn_plan_create(&plan, &desc, &options);
+  if (!status) status = attn_run(plan, &args);
   crash_disarm();
   if (status) fail(verdict, "%s: %s", attn_status_name(status), attn_error_message());
   if (!status && strcmp(attn_plan_kernel(plan), kernel->name)) fail(verdict, "the plan took %s", attn_plan_kernel(plan));
@@ -254,7 +265,52 @@ static bool same_bits(const struct outputs *k, const struct tensors *t, const ch
   return true;
 }
 
-static bool run_all(const struct attn_kernel *kernel, const struct check_case *c, struct tensors *t,
+/* From a cache of either kind: the bits of the first run. */
+static bool run_cached(const struct attn_kernel *kernel, const struct check_case *c, struct tensors *t,
+                       const struct outputs *first, uint64_t seed, struct verdict *verdict)
+{
+  for (int paged = 0; paged < 2 && verdict->ok; paged++) {
+    attn_cache *cache = cached_make(t, kernel->dtype, paged ? 16 << seed % 3 : 0, seed);
+    if (!cache) return fail(verdict, "no cache: %s", attn_error_message());
+    for (int threads = 1; threads <= (c->threads ? 3 : 1) && verdict->ok; threads++) {
+      char how[64];
+      snprintf(how, sizeof how, "from a %s cache with %d threads", paged ? "paged" : "contiguous", threads);
+      tensors_reset_outputs(t, OUTPUT_FILL);
+      if (run_by_plan(kernel, t, threads, cache, verdict)) same_bits(first, t, how, verdict);
+    }
+    attn_cache_destroy(cache);
+  }
+  return verdict->ok;
+}
+
+/* int8 exists in caches only: the oracle is given what the cache holds. */
+static bool run_int8(const struct attn_kernel *kernel, const struct check_case *c, struct tensors *t, uint64_t seed,
+                     struct verdict *verdict)
+{
+  struct tensors stored = *t;
+  float *k, *v;
+  attn_cache *cache = cached_make(t, kernel->dtype, 0, seed);
+  if (!cache) return fail(verdict, "no cache: %s", attn_error_message());
+  cached_read_back(cache, &stored, &k, &v);
+  tensors_reset_outputs(t, OUTPUT_FILL);
+  const char *name;
+  bool ok = run_by_plan(kernel, t, 1, cache, verdict);
+  if (ok && !tensors_gaps_untouched(t, OUTPUT_FILL, &name))
+    ok = fail(verdict, "wrote between or around the elements of %s", name);
+  if (ok && compare(&stored, c, verdict)) {
+    struct outputs first;
+    keep(&first, t);
+    run_cached(kernel, c, t, &first, seed, verdict);
+    free(first.o);
+    free(first.lse);
+  }
+  attn_cache_destroy(cache);
+  free(k);
+  free(v);
+  return verdict->ok;
+}
+
+static bool run_all(const struct attn_kernel *kernel, const struct check_case *c, struct tensors *t, uint64_t seed,
                     struct verdict *verdict)
 {
   const struct attn_problem *p = &t->problem;
@@ -283,8 +339,9 @@ static bool run_all(const struct attn_kernel *kernel, const struct check_case *c
     char how[64];
     snprintf(how, sizeof how, "through attn_run with %d threads", threads);
     tensors_reset_outputs(t, OUTPUT_FILL);
-    ok = run_by_plan(kernel, t, threads, verdict) && same_bits(&first, t, how, verdict);
+    ok = run_by_plan(kernel, t, threads, NULL, verdict) && same_bits(&first, t, how, verdict);
   }
+  if (ok && kernel->key_span) ok = run_cached(kernel, c, t, &first, seed, verdict);
   free(first.o);
   free(first.lse);
   return ok;
@@ -294,12 +351,17 @@ struct verdict verify_case(const struct attn_kernel *kernel, const struct check_
 {
   struct verdict verdict = {.ok = true};
   struct tensors t;
-  if (!tensors_make(&t, c, rng_seed_of(seed, c->name))) {
+  const uint64_t case_seed = rng_seed_of(seed, c->name);
+  if (!tensors_make(&t, c, case_seed)) {
     fail(&verdict, "libattn refuses the case: %s", attn_error_message());
     return verdict;
   }
-  verdict.skipped = kernel->supports && !kernel->supports(&t.problem);
-  if (!verdict.skipped) run_all(kernel, c, &t, &verdict);
+  if (kernel->dtype == ATTN_I8) {
+    run_int8(kernel, c, &t, case_seed, &verdict);
+  } else {
+    verdict.skipped = kernel->supports && !kernel->supports(&t.problem);
+    if (!verdict.skipped) run_all(kernel, c, &t, case_seed, &verdict);
+  }
   tensors_free(&t);
   return verdict;
 }

@@ -1,0 +1,24 @@
+/* Decoding over int8 K and V for AVX2. 8 accumulators, which is FMA latency times ports; 8 + keys + 1 of 16 ymm.
+ * K and V become f32 in registers; the scales of keys multiply scores and weights. */
+#include "vec_avx2.h"
+
+#include "../template/element_i8.h"
+
+enum { DOTS = 8 };
+#include "../template/decode.h"
+
+const struct attn_kernel decode_i8_avx2 = {
+    .name = "decode_i8_avx2",
+    .summary = "few queries, K and V streamed as they lie, 8 dot products at a time",
+    .dtype = ELEMENT_DTYPE,
+    .isa = ATTN_ISA_AVX2,
+    .needs = ATTN_COMPILED_FEATURES,
+    .flags = ATTN_KERNEL_WHOLE_HEAD,
+    .row_tile = 1,
+    .unit_rows = UNIT_ROWS,
+    .supports = decode_supports,
+    .scratch_bytes = decode_scratch_bytes,
+    .run = decode_run,
+    .key_span = KEY_SPAN,
+    .merge = decode_merge,
+};

@@ -1,0 +1,24 @@
+/* Decoding over int8 K and V for AVX-512. 16 accumulators; with up to 8 vectors of K or V beside them 25 of 32 zmm.
+ * K and V become f32 in registers; the scales of keys multiply scores and weights. */
+#include "vec_avx512.h"
+
+#include "../template/element_i8.h"
+
+enum { DOTS = 16 };
+#include "../template/decode.h"
+
+const struct attn_kernel decode_i8_avx512 = {
+    .name = "decode_i8_avx512",
+    .summary = "few queries, K and V streamed as they lie, 16 dot products at a time",
+    .dtype = ELEMENT_DTYPE,
+    .isa = ATTN_ISA_AVX512,
+    .needs = ATTN_COMPILED_FEATURES,
+    .flags = ATTN_KERNEL_WHOLE_HEAD,
+    .row_tile = 1,
+    .unit_rows = UNIT_ROWS,
+    .supports = decode_supports,
+    .scratch_bytes = decode_scratch_bytes,
+    .run = decode_run,
+    .key_span = KEY_SPAN,
+    .merge = decode_merge,
+};

@@ -1,0 +1,367 @@
+/* KV caches: what they hold, what they refuse, and that nothing is written then. */
+#include "problem.h"
+
+#include "../../dispatch/internal.h"
+
+#include <math.h>
+
+enum { B = 3, HKV = 2, HQ = 6, DQK = 12, DV = 10, CAPACITY = 70, PAGE = 16, PAGES = 20 };
+
+static attn_cache_desc cache_desc(attn_dtype dtype, bool paged)
+{
+  return (attn_cache_desc){.dtype = dtype,
+                           .B = B,
+                           .Hkv = HKV,
+                           .Dqk = DQK,
+                           .Dv = DV,
+                           .capacity = CAPACITY,
+                           .page_size = paged ? PAGE : 0,
+                           .pages = paged ? PAGES : 0};
+}
+
+static attn_cache *make(attn_dtype dtype, bool paged)
+{
+  const attn_cache_desc d = cache_desc(dtype, paged);
+  attn_cache *cache;
+  assert_int_equal(attn_cache_create(&cache, &d), ATTN_OK);
+  return cache;
+}
+
+/* Tokens [from, from + n) of a sequence that exists in f32, [token][head][element]. */
+struct text {
+  float *k, *v;
+};
+static struct text make_text(unsigned seed)
+{
+  return (struct text){pattern((size_t)CAPACITY * HKV * DQK, seed), pattern((size_t)CAPACITY * HKV * DV, seed + 1)};
+}
+static void free_text(struct text *t)
+{
+  free(t->k);
+  free(t->v);
+}
+static attn_tokens tokens(const struct text *t, int64_t from, int64_t n)
+{
+  return (attn_tokens){.dtype = ATTN_F32, .n = n, .k = t->k + from * HKV * DQK, .v = t->v + from * HKV * DV};
+}
+static void append(attn_cache *c, int64_t b, const struct text *t, int64_t from, int64_t n)
+{
+  const attn_tokens some = tokens(t, from, n);
+  if (attn_cache_append(c, b, &some)) fail_msg("%s", attn_error_message());
+}
+
+/* Output bits of a plan over the cache; Sq queries, causal. */
+static void attend(attn_cache *c, int64_t queries, float *o)
+{
+  const attn_desc d = {.B = B, .Hq = HQ, .Sq = queries, .flags = ATTN_CAUSAL};
+  float *q = pattern((size_t)(B * HQ * queries * DQK), 77);
+  attn_plan *plan;
+  if (attn_plan_create_cached(&plan, &d, c, NULL)) fail_msg("%s", attn_error_message());
+  if (attn_run(plan, &(attn_args){.q = q, .o = o})) fail_msg("%s", attn_error_message());
+  attn_plan_destroy(plan);
+  free(q);
+}
+
+static void refused(attn_status got, attn_status expected, const char *field, const char *value)
+{
+  if (got != expected)
+    fail_msg("%s instead of %s: %s", attn_status_name(got), attn_status_name(expected), field ? field : "");
+  assert_mentions(field);
+  assert_mentions(value);
+}
+
+static void bad_descriptions(void **state)
+{
+  (void)state;
+  attn_cache *c = (attn_cache *)1;
+  attn_cache_desc d = cache_desc(ATTN_F16, false);
+  refused(attn_cache_create(NULL, &d), ATTN_ERR_INVALID, "cache", NULL);
+  refused(attn_cache_create(&c, NULL), ATTN_ERR_INVALID, "desc", NULL);
+  assert_null(c);
+  int64_t *const sizes[] = {&d.B, &d.Hkv, &d.Dqk, &d.Dv, &d.capacity};
+  static const char *const names[] = {"B", "Hkv", "Dqk", "Dv", "capacity"};
+  for (int i = 0; i < 5; i++) {
+    const int64_t good = *sizes[i];
+    *sizes[i] = 0;
+    refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, names[i], "0");
+    *sizes[i] = -4;
+    refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, names[i], "-4");
+    *sizes[i] = INT64_MAX;
+    refused(attn_cache_create(&c, &d), ATTN_ERR_OVERFLOW, NULL, NULL);
+    *sizes[i] = good;
+  }
+  d.dtype = (attn_dtype)9;
+  refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "dtype", "9");
+  d = cache_desc(ATTN_F16, true);
+  for (int i = 0; i < 4; i++) {
+    d.page_size = (int64_t[]){-16, 8, 24, 1ll << 40}[i];
+    refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "page_size", NULL);
+  }
+  d.page_size = 0;
+  refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "pages", "20");
+  d.page_size = 16;
+  d.pages = 0;
+  refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "pages", "0");
+  assert_null(c);
+}
+
+/* The cache's bits and the output's do not depend on how the tokens came. */
+static void chunks_leave_the_same_bits(void **state)
+{
+  (void)state;
+  static const attn_dtype dtypes[] = {ATTN_F32, ATTN_F16, ATTN_BF16, ATTN_I8};
+  struct text text[B];
+  for (int b = 0; b < B; b++) text[b] = make_text(10 * (unsigned)b + 1);
+  static const int64_t lengths[B] = {53, 70, 0};
+  for (int t = 0; t < 4; t++) {
+    attn_cache *whole = make(dtypes[t], false), *single = make(dtypes[t], false), *paged = make(dtypes[t], true);
+    for (int b = 0; b < B; b++) {
+      int32_t pages[5];
+      for (int i = 0; i < 5; i++) pages[i] = (b * 5 + i) * 7 % PAGES;
+      assert_int_equal(attn_cache_set_pages(paged, b, pages, 5), ATTN_OK);
+      append(whole, b, &text[b], 0, lengths[b]);
+      for (int64_t i = 0; i < lengths[b]; i++) append(single, b, &text[b], i, 1);
+      for (int64_t i = 0, n; i < lengths[b]; i += n) {
+        n = lengths[b] - i < 11 ? lengths[b] - i : 11;
+        append(paged, b, &text[b], i, n);
+      }
+      attn_cache_view v, w, x;
+      assert_int_equal(attn_cache_look(whole, b, &v), ATTN_OK);
+      assert_int_equal(attn_cache_look(single, b, &w), ATTN_OK);
+      assert_int_equal(attn_cache_look(paged, b, &x), ATTN_OK);
+      assert_int_equal(v.length, lengths[b]);
+      assert_int_equal(x.length, lengths[b]);
+      const size_t bytes = attn_element_bytes(dtypes[t]);
+      for (int64_t h = 0; h < HKV; h++)
+        for (int64_t j = 0; j < lengths[b]; j++) {
+          const int64_t at = b * v.k_stride.b + h * v.k_stride.h + j * v.k_stride.s;
+          const int64_t there = x.pages[j / PAGE] * x.k_page + h * x.k_stride.h + j % PAGE * x.k_stride.s;
+          assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)w.k + (size_t)at * bytes, DQK * bytes);
+          assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)x.k + (size_t)there * bytes,
+                              DQK * bytes);
+          const int64_t v_at = b * v.v_stride.b + h * v.v_stride.h + j * v.v_stride.s;
+          assert_memory_equal((const char *)v.v + (size_t)v_at * bytes, (const char *)w.v + (size_t)v_at * bytes,
+                              DV * bytes);
+          if (dtypes[t] != ATTN_I8) continue;
+          const int64_t scale = b * v.scale_b + h * v.scale_h + j;
+          assert_memory_equal(v.k_scale + scale, w.k_scale + scale, sizeof(float));
+          assert_memory_equal(v.v_scale + scale, w.v_scale + scale, sizeof(float));
+        }
+    }
+    for (int64_t queries = 1; queries < 40; queries += 19) {
+      float o[3][B * HQ * 40 * DV];
+      attn_cache *caches[3] = {whole, single, paged};
+      for (int i = 0; i < 3; i++) attend(caches[i], queries, o[i]);
+      assert_memory_equal(o[0], o[1], sizeof(float) * (size_t)(B * HQ * queries * DV));
+      assert_memory_equal(o[0], o[2], sizeof(float) * (size_t)(B * HQ * queries * DV));
+      for (int64_t i = 0; i < HQ * queries * DV; i++) assert_true(o[0][2 * HQ * queries * DV + i] == 0); /* no tokens */
+    }
+    attn_cache_destroy(whole);
+    attn_cache_destroy(single);
+    attn_cache_destroy(paged);
+  }
+  for (int b = 0; b < B; b++) free_text(&text[b]);
+}
+
+/* Another sequence's length, or the capacity, changes no bit. */
+static void neighbours_do_not_matter(void **state)
+{
+  (void)state;
+  struct text text = make_text(5);
+  attn_cache *c = make(ATTN_F16, false);
+  float before[B * HQ * DV], after[B * HQ * DV];
+  append(c, 1, &text, 0, 40);
+  attend(c, 1, before);
+  append(c, 0, &text, 0, 70);
+  append(c, 2, &text, 0, 3);
+  attend(c, 1, after);
+  assert_memory_equal(before + HQ * DV, after + HQ * DV, sizeof(float) * HQ * DV);
+  attn_cache_destroy(c);
+  free_text(&text);
+}
+
+static void full_and_truncated(void **state)
+{
+  (void)state;
+  struct text text = make_text(9);
+  attn_cache *c = make(ATTN_BF16, false);
+  float first[B * HQ * DV], again[B * HQ * DV];
+  append(c, 0, &text, 0, 50);
+  attend(c, 1, first);
+  append(c, 0, &text, 50, 20);
+  attn_tokens more = tokens(&text, 0, 1);
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_INVALID, "capacity", "70");
+  assert_int_equal(attn_cache_length(c, 0), 70);
+  refused(attn_cache_set_length(c, 0, 71), ATTN_ERR_INVALID, "length", "71");
+  refused(attn_cache_set_length(c, 0, -1), ATTN_ERR_INVALID, "length", "-1");
+  assert_int_equal(attn_cache_set_length(c, 0, 50), ATTN_OK);
+  refused(attn_cache_set_length(c, 0, 51), ATTN_ERR_INVALID, "length", "51"); /* contiguous: forgotten is forgotten */
+  attend(c, 1, again);
+  assert_memory_equal(first, again, sizeof first);
+  more.n = 21;
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_INVALID, "n = 21", "20");
+  more.n = -1;
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_INVALID, "n = -1", NULL);
+  more.n = 1;
+  more.k = NULL;
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_INVALID, "k is NULL", NULL);
+  more = tokens(&text, 0, 1);
+  more.v_stride.s = -3;
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_INVALID, "v_stride.s", "-3");
+  more = tokens(&text, 0, 2);
+  more.k_stride.s = INT64_MAX;
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_OVERFLOW, "k_stride.s", NULL);
+  more.dtype = ATTN_I8;
+  refused(attn_cache_append(c, 0, &more), ATTN_ERR_INVALID, "tokens.dtype", "3");
+  refused(attn_cache_append(c, 3, &more), ATTN_ERR_INVALID, "b = 3", NULL);
+  refused(attn_cache_append(NULL, 0, &more), ATTN_ERR_INVALID, "cache", NULL);
+  refused(attn_cache_set_pages(c, 0, NULL, 0), ATTN_ERR_INVALID, "contiguous", NULL);
+  assert_int_equal(attn_cache_length(c, -1), -1);
+  attend(c, 1, again); /* none of this was written */
+  assert_memory_equal(first, again, sizeof first);
+  attn_cache_destroy(c);
+  free_text(&text);
+}
+
+static void bad_page_tables(void **state)
+{
+  (void)state;
+  struct text text = make_text(3);
+  attn_cache *c = make(ATTN_I8, true);
+  float first[B * HQ * DV], again[B * HQ * DV];
+  attn_tokens some = tokens(&text, 0, 20);
+  refused(attn_cache_append(c, 0, &some), ATTN_ERR_INVALID, "pages", "20");
+  assert_int_equal(attn_cache_set_pages(c, 0, (int32_t[]){4, 19}, 2), ATTN_OK);
+  append(c, 0, &text, 0, 20);
+  attend(c, 1, first);
+  refused(attn_cache_set_pages(c, 0, (int32_t[]){4, 20}, 2), ATTN_ERR_INVALID, "pages[1]", "20");
+  refused(attn_cache_set_pages(c, 0, (int32_t[]){-1, 4}, 2), ATTN_ERR_INVALID, "pages[0]", "-1");
+  refused(attn_cache_set_pages(c, 0, (int32_t[]){4}, 1), ATTN_ERR_INVALID, "n = 1", "20");
+  refused(attn_cache_set_pages(c, 0, (int32_t[]){1, 2, 3, 4, 5, 6}, 6), ATTN_ERR_INVALID, "n = 6", "5");
+  refused(attn_cache_set_pages(c, 0, NULL, 2), ATTN_ERR_INVALID, "pages is NULL", NULL);
+  refused(attn_cache_set_length(c, 0, 33), ATTN_ERR_INVALID, "length", "33");
+  some.n = 13;
+  refused(attn_cache_append(c, 0, &some), ATTN_ERR_INVALID, "n = 13", NULL);
+  assert_int_equal(attn_cache_length(c, 0), 20);
+  attend(c, 1, again);
+  assert_memory_equal(first, again, sizeof first);
+  attn_cache_destroy(c);
+  free_text(&text);
+}
+
+/* A prefix written once serves two sequences; neither can write into it. */
+static void shared_prefix(void **state)
+{
+  (void)state;
+  struct text prefix = make_text(21), tail = make_text(31);
+  attn_cache *shared = make(ATTN_F16, true), *alone = make(ATTN_F16, false);
+  float o[2][B * HQ * DV];
+  assert_int_equal(attn_cache_set_pages(shared, 0, (int32_t[]){8, 3, 11}, 3), ATTN_OK);
+  append(shared, 0, &prefix, 0, 36); /* two pages and a bit */
+  assert_int_equal(attn_cache_set_pages(shared, 1, (int32_t[]){8, 3, 5}, 3), ATTN_OK);
+  attn_tokens more = tokens(&tail, 0, 1);
+  refused(attn_cache_append(shared, 1, &more), ATTN_ERR_INVALID, "page 8", "2 times");
+  assert_int_equal(attn_cache_set_length(shared, 1, 32), ATTN_OK);
+  append(shared, 1, &tail, 0, 9);
+  append(shared, 0, &prefix, 36, 2); /* its last page is its own */
+  append(alone, 0, &prefix, 0, 38);
+  append(alone, 1, &prefix, 0, 32);
+  append(alone, 1, &tail, 0, 9);
+  attend(shared, 1, o[0]);
+  attend(alone, 1, o[1]);
+  assert_memory_equal(o[0], o[1], sizeof o[0]);
+  assert_int_equal(attn_cache_set_length(shared, 0, 32), ATTN_OK);
+  assert_int_equal(attn_cache_set_pages(shared, 0, NULL, 0), ATTN_ERR_INVALID); /* its tokens need them */
+  assert_int_equal(attn_cache_set_length(shared, 0, 0), ATTN_OK);
+  assert_int_equal(attn_cache_set_pages(shared, 0, NULL, 0), ATTN_OK);
+  assert_int_equal(attn_cache_set_length(shared, 1, 30), ATTN_OK);
+  append(shared, 1, &tail, 0, 1); /* page 3 is used once now */
+  attn_cache_destroy(shared);
+  attn_cache_destroy(alone);
+  free_text(&prefix);
+  free_text(&tail);
+}
+
+static void quantised_within_half_a_step(void **state)
+{
+  (void)state;
+  struct text text = make_text(41);
+  text.k[5] = 0x1p-140f;
+  for (int d = 0; d < DQK; d++) text.k[HKV * DQK + d] = 0;
+  text.v[2 * HKV * DV] = NAN;
+  attn_cache *c = make(ATTN_I8, false);
+  append(c, 0, &text, 0, 60);
+  attn_cache_view view;
+  assert_int_equal(attn_cache_look(c, 0, &view), ATTN_OK);
+  for (int64_t j = 0; j < 60; j++)
+    for (int64_t h = 0; h < HKV; h++) {
+      const float scale = view.k_scale[h * view.scale_h + j];
+      const int8_t *k = (const int8_t *)view.k + h * view.k_stride.h + j * view.k_stride.s;
+      for (int64_t d = 0; d < DQK; d++) {
+        assert_true(k[d] >= -127);
+        assert_true(fabsf(k[d] * scale - text.k[(j * HKV + h) * DQK + d]) <= 0.5001f * scale);
+      }
+    }
+  assert_true(isnan(view.v_scale[2]) && !isnan(view.v_scale[3]));
+  attn_cache_destroy(c);
+  free_text(&text);
+}
+
+static void plans_over_caches(void **state)
+{
+  (void)state;
+  attn_cache *c = make(ATTN_F16, false);
+  attn_plan *plan;
+  attn_desc d = {.B = B, .Hq = HQ, .Sq = 1, .Dv = 11};
+  refused(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_ERR_INVALID, "Dv = 11", "10");
+  d.Dv = 0;
+  refused(attn_plan_create_cached(&plan, &d, NULL, NULL), ATTN_ERR_INVALID, "cache", NULL);
+  assert_null(plan);
+  refused(attn_plan_create_cached(&plan, &d, c, &(attn_options){.kernel = "fwd_f16_scalar"}), ATTN_ERR_UNSUPPORTED,
+          "fwd_f16_scalar", "cache");
+  assert_int_equal(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_OK);
+  float q[B * HQ * DQK] = {0}, o[B * HQ * DV] = {7};
+  refused(attn_run(plan, &(attn_args){.q = q, .k = q, .o = o}), ATTN_ERR_INVALID, "k is not NULL", NULL);
+  refused(attn_run(plan, &(attn_args){.q = q, .v = q, .o = o}), ATTN_ERR_INVALID, "v is not NULL", NULL);
+  attn_cache_view view;
+  assert_int_equal(attn_cache_look(c, 0, &view), ATTN_OK);
+  refused(attn_run(plan, &(attn_args){.q = q, .o = (void *)view.v}), ATTN_ERR_ALIAS, "overlaps v", NULL);
+  assert_true(o[0] == 7);
+  attn_plan_destroy(plan);
+  d.dtype = ATTN_I8;
+  refused(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_ERR_INVALID, "dtype", "3");
+  attn_cache_destroy(c);
+}
+
+/* 1,048,576 tokens of one head need little beside the cache. */
+static void a_million_tokens(void **state)
+{
+  (void)state;
+  const attn_cache_desc d = {.dtype = ATTN_I8, .B = 1, .Hkv = 1, .Dqk = 64, .Dv = 64, .capacity = 1 << 20};
+  attn_cache *c;
+  assert_int_equal(attn_cache_create(&c, &d), ATTN_OK);
+  for (int64_t group = 1; group <= 32; group *= 32) {
+    attn_plan *plan;
+    const attn_desc desc = {.B = 1, .Hq = group, .Sq = 1};
+    assert_int_equal(attn_plan_create_cached(&plan, &desc, c, NULL), ATTN_OK);
+    assert_true(attn_plan_workspace_bytes(plan) <= (size_t)64 << 20);
+    attn_plan_destroy(plan);
+  }
+  attn_cache_destroy(c);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(bad_descriptions),
+      cmocka_unit_test(chunks_leave_the_same_bits),
+      cmocka_unit_test(neighbours_do_not_matter),
+      cmocka_unit_test(full_and_truncated),
+      cmocka_unit_test(bad_page_tables),
+      cmocka_unit_test(shared_prefix),
+      cmocka_unit_test(quantised_within_half_a_step),
+      cmocka_unit_test(plans_over_caches),
+      cmocka_unit_test(a_million_tokens),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
