@@ -60,6 +60,18 @@ static const struct bench_preset_shape full[] = {
     {"additive bias", {ATTN_F32, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_ADDITIVE}, BENCH_HAND_WRITTEN, false},
 };
 
+/* What the overhead of a call and the edges of tiles cost. */
+static const struct bench_preset_shape small[] = {
+    {"16 x 16", {ATTN_F32, 1, 1, 1, 16, 16, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"1 head, 33", {ATTN_F32, 1, 1, 1, 33, 33, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"1 head, 64", {ATTN_F32, 1, 1, 1, 64, 64, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"1 head, 64, D 128", {ATTN_F32, 1, 1, 1, 64, 64, 128, 128, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"12 heads, 64", {ATTN_F32, 1, 12, 12, 64, 64, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"8 x 512", {ATTN_F32, 1, 1, 1, 8, 512, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"64 x 2048", {ATTN_F32, 1, 1, 1, 64, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"1 head, 2048", {ATTN_F32, 1, 1, 1, 2048, 2048, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+};
+
 /* Every kernel once in every data type, and the ones that count on the large shapes. */
 static const struct bench_preset_shape results[] = {
     {"bert-base", BERT_BASE, BENCH_ALL_KERNELS, false},
@@ -104,6 +116,7 @@ const struct bench_preset bench_presets[] = {
     {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
     {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(bench_bar_shapes), 5, 0.1},
     {"variants", "what masks, windows, softcap, ALiBi and sinks cost, relative to none", SHAPES(variants), 5, 0.1},
+    {"small", "short sequences and single heads", SHAPES(small), 5, 0.05},
     {"full", "model shapes, long and odd ones, masks; every kernel where it can finish", SHAPES(full), 7, 0.2},
 };
 const int bench_preset_count = sizeof bench_presets / sizeof *bench_presets;
