@@ -127,8 +127,13 @@ bool atomic_file_open(struct atomic_file *file, const char *path, struct complai
 
 bool atomic_file_finish(struct atomic_file *file, struct complaint *why)
 {
+  bool ok = !ferror(file->stream);
+  if (!ok) { /* the reason is long gone: one more byte, of a file that will be thrown away, fails for the same one */
+    clearerr(file->stream);
+    fputc(0, file->stream);
+  }
   errno = 0;
-  bool ok = !ferror(file->stream) && !fflush(file->stream);
+  if (fflush(file->stream)) ok = false;
   if (ok && file->target && fsync(fileno(file->stream)) && errno != EINVAL && errno != EROFS) ok = false;
   int error = errno;
   if (fclose(file->stream)) {
