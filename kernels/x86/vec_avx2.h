@@ -112,11 +112,11 @@ static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf 
 
 static inline vf vf_exp2_fraction(vf f) /* 2^f, f in [-0.5, 0.5] */
 {
-  const vf f2 = vf_mul(f, f); /* Estrin's scheme: a shorter chain than Horner's */
-  const vf high = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
-  const vf middle = vf_fma(vf_set(ATTN_EXP2_C3), f, vf_set(ATTN_EXP2_C2));
-  const vf low = vf_fma(vf_set(ATTN_EXP2_C1), f, vf_set(1.0f));
-  return vf_fma(vf_fma(high, f2, middle), f2, low);
+  vf p = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C3));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C2));
+  p = vf_fma(p, f, vf_set(ATTN_EXP2_C1));
+  return vf_fma(p, f, vf_set(1.0f)); /* Estrin's scheme would be 4 % faster, but 2.1 ulp instead of 2 */
 }
 
 /* 2^x as in kernels/reference/exp2.h. The clamp returns its second operand for NaN, and the last step multiplies: a
