@@ -1,6 +1,7 @@
 #!/bin/sh
-# How often `attnbench gate` is right: the same build against itself, and copies of the tree in which one kernel does 10 % and
-# 5 % of its work twice. Prints a line for every call and ends with counts to hold against the goals.
+# How often `attnbench gate` is right: the same build against itself, and copies of the tree in which every unit of work of
+# one kernel is followed by 10 % and 5 % of its time in an idle loop. Prints a line for every call and ends with counts to hold
+# against the goals.
 #
 # usage: tests/gate_power.sh [BUILD] [A/A CALLS] [SLOWED CALLS] [options of `attnbench gate` ...]
 set -u
@@ -12,19 +13,22 @@ case=attn/$kernel/f32/B:1/Hq:2/Hkv:2/Sq:256/Skv:256/Dqk:64/Dv:64/none/T:1
 make -s BUILD="$build" "$build/attnbench" || exit 4
 [ $# -gt 0 ] || set -- --case "$case"
 
-# slowed PERCENT: a copy of tree and objects in which every so many calls of the kernel are made twice.
+# slowed PERCENT: a copy of tree and objects in which the kernel takes longer.
 slowed() {
   tree=$build/power/slow$1
   rm -rf "$tree" && mkdir -p "$tree/build" || exit 4
   git ls-files | tar -cf - -T - | tar -xf - -C "$tree"
-  cp -a "$build/obj" "$build/gen" "$tree/build/" || exit 4
+  cp -a "$build/obj" "$build/gen" "$build/flags" "$tree/build/" || exit 4
   awk -v percent="$1" '
     /^const struct attn_kernel/ {
+      print "#include <time.h>\n"
+      print "static double cpu_s(void)\n{\n  struct timespec t;\n  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);"
+      print "  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;\n}\n"
       print "static void slowed_run(const struct attn_unit *unit)\n{"
-      print "  static _Thread_local int due;"
-      print "  stream_run(unit);"
-      print "  due += " percent ";"
-      print "  if (due < 100) return;\n  due -= 100;\n  stream_run(unit);\n}\n"
+      print "  static _Thread_local double least;"
+      print "  const double began = cpu_s();\n  stream_run(unit);\n  const double took = cpu_s() - began;"
+      print "  if (least == 0 || took < least) least = took;"
+      print "  for (const double until = cpu_s() + least * " percent " / 100; cpu_s() < until;) {\n  }\n}\n"
     }
     { changed += sub(/\.run = stream_run/, ".run = slowed_run"); print }
     END { exit changed != 1 }' "$source" >"$tree/$source" || { echo "$source does not look as expected"; exit 4; }
