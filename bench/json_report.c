@@ -124,6 +124,8 @@ static const struct counter {
     {"roof_fraction", bench_row_roof_fraction},
     {"gbytes_per_s", bench_row_bandwidth},
     {"bandwidth_fraction", bench_row_bandwidth_fraction},
+    {"roofline_fraction", bench_row_roofline_fraction},
+    {"tokens_per_s", bench_row_tokens},
     {"speedup_vs_scalar", bench_row_x_scalar},
     {"speedup_vs_autovec", bench_row_x_autovec},
 };

@@ -6,6 +6,7 @@
 
 /* Which kernels a shape is measured with when none is named. */
 enum bench_breadth {
+  BENCH_DECODE,       /* the kernels that split keys, of every vector ISA here */
   BENCH_STREAMING,    /* what a plan would choose on this CPU or, restricted, on a lesser one */
   BENCH_HAND_WRITTEN, /* all but the scalar reference and what the compiler vectorised: those appear as ratios */
   BENCH_ALL_KERNELS

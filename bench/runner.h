@@ -13,6 +13,8 @@
 #include "gbench_shim.h"
 #include "roofs.h"
 
+#include <math.h>
+
 #define BENCH_METHOD_VERSION "1"
 
 struct bench_settings {
@@ -63,6 +65,19 @@ static inline double bench_row_bandwidth(const struct bench_row *r, double secon
 static inline double bench_row_bandwidth_fraction(const struct bench_row *r, double seconds)
 {
   return r->bytes / seconds / r->read_roof;
+}
+/* Of the time that the higher of the two roofs allows: 1 where memory or the FMAs are kept busy all the time. */
+static inline double bench_row_roofline_fraction(const struct bench_row *r, double seconds)
+{
+  const double compute_s = r->flops / r->fma_roof, memory_s = r->bytes / r->read_roof;
+  return (compute_s > memory_s || isnan(compute_s) ? compute_s : memory_s) / seconds;
+}
+/* Decoding only: a call makes one token, or Sq speculative ones, of each sequence. NaN otherwise. */
+enum { BENCH_DECODE_QUERIES = 8 };
+static inline double bench_row_tokens(const struct bench_row *r, double seconds)
+{
+  const struct bench_shape *s = &r->c.shape;
+  return s->Sq <= BENCH_DECODE_QUERIES && s->Sq < s->Skv ? (double)(s->B * s->Sq) / seconds : NAN;
 }
 static inline double bench_row_x_scalar(const struct bench_row *r, double seconds)
 {

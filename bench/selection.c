@@ -153,6 +153,7 @@ static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, 
     return false;
   if (s->isas && !is_listed(s->isas, attn_isa_name(kernel->isa))) return false;
   if (s->kernels) return is_listed(s->kernels, kernel->name);
+  if (shape->breadth == BENCH_DECODE) return kernel->key_span && kernel->isa != ATTN_ISA_SCALAR;
   if (shape->breadth == BENCH_STREAMING)
     return !(kernel->flags & ATTN_KERNEL_COMPARISON) && kernel->isa != ATTN_ISA_SCALAR && supports(kernel, &shape->shape);
   if (s->isas) return true;

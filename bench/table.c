@@ -54,6 +54,14 @@ static double value_rate(const struct bench_row *r) { return bench_row_rate(r, r
 static double value_roof_fraction(const struct bench_row *r) { return bench_row_roof_fraction(r, r->median_s); }
 static double value_bandwidth(const struct bench_row *r) { return bench_row_bandwidth(r, r->median_s) / 1e9; }
 static double value_bandwidth_fraction(const struct bench_row *r) { return bench_row_bandwidth_fraction(r, r->median_s); }
+static double value_roofline(const struct bench_row *r) { return bench_row_roofline_fraction(r, r->median_s); }
+static double value_tokens(const struct bench_row *r) { return bench_row_tokens(r, r->median_s); }
+/* Shown for decoding, where they count. */
+static double value_decode_bandwidth(const struct bench_row *r)
+{
+  return isnan(value_tokens(r)) ? NAN : value_bandwidth_fraction(r);
+}
+static double value_decode_roofline(const struct bench_row *r) { return isnan(value_tokens(r)) ? NAN : value_roofline(r); }
 static double value_x_scalar(const struct bench_row *r) { return bench_row_x_scalar(r, r->median_s); }
 static double value_x_autovec(const struct bench_row *r) { return bench_row_x_autovec(r, r->median_s); }
 static double value_x_plain(const struct bench_row *r) { return r->x_plain; }
@@ -67,6 +75,15 @@ static void cell_cv(const struct bench_row *r, char *cell) { number(cell, "%.1f"
 static void cell_rate(const struct bench_row *r, char *cell) { number(cell, "%.1f", value_rate(r)); }
 static void cell_roof(const struct bench_row *r, char *cell) { number(cell, "%.1f", 100 * value_roof_fraction(r)); }
 static void cell_bandwidth(const struct bench_row *r, char *cell) { number(cell, "%.2f", value_bandwidth(r)); }
+static void cell_decode_bandwidth(const struct bench_row *r, char *cell)
+{
+  number(cell, "%.1f", 100 * value_decode_bandwidth(r));
+}
+static void cell_decode_roofline(const struct bench_row *r, char *cell)
+{
+  number(cell, "%.1f", 100 * value_decode_roofline(r));
+}
+static void cell_tokens(const struct bench_row *r, char *cell) { number(cell, "%.0f", value_tokens(r)); }
 static void cell_error(const struct bench_row *r, char *cell) { number(cell, "%.1e", r->max_error); }
 
 static void cell_x_plain(const struct bench_row *r, char *cell) { number(cell, "%.2f", r->x_plain); }
@@ -98,6 +115,10 @@ static const struct column {
     {"% FMA roof", "roof_fraction", cell_roof, value_roof_fraction, false, false},
     {"GB/s", "gbytes_per_s", cell_bandwidth, value_bandwidth, false, false},
     {NULL, "bandwidth_fraction", NULL, value_bandwidth_fraction, false, false},
+    {"% read roof", NULL, cell_decode_bandwidth, value_decode_bandwidth, false, false},
+    {NULL, "roofline_fraction", NULL, value_roofline, false, false},
+    {"% min roof", NULL, cell_decode_roofline, value_decode_roofline, false, false},
+    {"tokens/s", "tokens_per_s", cell_tokens, value_tokens, false, false},
     {"x scalar", "speedup_vs_scalar", cell_x_scalar, value_x_scalar, false, false},
     {"x autovec", "speedup_vs_autovec", cell_x_autovec, value_x_autovec, false, false},
     {"x plain", "x_plain", cell_x_plain, value_x_plain, false, false},
@@ -116,11 +137,17 @@ static void cell_of(int column, const struct bench_row *row, char *cell)
   if (timed(row) || columns[column].always) columns[column].cell(row, cell);
 }
 
-/* The columns of variants only if the run has a variant and what it is compared with. */
+static bool is_optional(value_function *value)
+{
+  return value == value_x_plain || value == value_x_share || value == value_decode_bandwidth ||
+         value == value_decode_roofline || value == value_tokens;
+}
+
+/* The columns of variants only if the run has a variant and what it is compared with; those of decoding likewise. */
 static bool is_shown(int column, const struct bench_row *rows, int count)
 {
   if (!columns[column].head) return false;
-  if (columns[column].value != value_x_plain && columns[column].value != value_x_share) return true;
+  if (!is_optional(columns[column].value)) return true;
   for (int i = 0; i < count; i++)
     if (isfinite(columns[column].value(&rows[i]))) return true;
   return false;
@@ -203,11 +230,12 @@ static void print_busy(FILE *out, const struct bench_row *rows, int count)
 
 static void print_legend(FILE *out, const struct bench_row *rows, int count, const struct bench_roofs *roofs)
 {
-  bool sliced = false, whole = true, related = false;
+  bool sliced = false, whole = true, related = false, decodes = false;
   for (int i = 0; i < count; i++) {
     sliced |= timed(&rows[i]) && (rows[i].scalar_sliced || rows[i].autovec_sliced);
     whole &= rows[i].checked_rows == rows[i].rows;
     related |= isfinite(rows[i].x_plain);
+    decodes |= isfinite(value_tokens(&rows[i]));
   }
   fputs("\nFLOPs = 2*B*Hq*Sq*Skv*(Dqk+Dv), of causal and windowed cases the visible pairs only; the softmax is not "
         "counted. T: "
@@ -223,6 +251,11 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
     fputs("x plain: time relative to the same case without mask, in this run; x share: that, relative to its share of the "
           "FLOPs (boolean\nand additive masks count as all of them).\n",
           out);
+  if (decodes)
+    fputs(
+        "% read roof: GB/s against what as many cores read from beyond the caches; % min roof: of the lower of both roofs, "
+        "the most that\nthis machine allows. tokens/s: B*Sq a call, of this one layer.\n",
+        out);
   fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
         "sample):\n",
         out);

@@ -94,13 +94,13 @@ ALWAYS_INLINE vf load_row(const element *row, int64_t d, int64_t width)
 
 ALWAYS_INLINE void ask_for(const element *row, int64_t width)
 {
-  for (int64_t d = 0; d < width; d += LINE) __builtin_prefetch(row + d);
+  for (int64_t d = 0; d < width; d += LINE) __builtin_prefetch(row + d, 0, 2);
 }
 
 /* Of rows [first, first + rows): out[i][x] = q[i] . k[x] for MOST_ACROSS keys or fewer. Beyond n keys the last one is
  * repeated. */
 ALWAYS_INLINE void dots_tile(const struct decode *s, int64_t first, const int rows, const element *k, int64_t step,
-                             int64_t n, float *out)
+                             int64_t n, float *out, const element *soon, int64_t soon_step)
 {
   const int keys = DOTS / rows < MOST_ACROSS ? DOTS / rows : MOST_ACROSS;
   const int64_t depth = s->depth, width = s->unit->problem->Dqk, whole = width / VL * VL;
@@ -111,6 +111,8 @@ ALWAYS_INLINE void dots_tile(const struct decode *s, int64_t first, const int ro
   UNROLLED_FOR (i, rows * keys) acc[i] = vf_zero();
   for (int64_t d = 0; d < whole; d += VL) {
     vf right[MOST_ACROSS];
+    if (soon && d % LINE == 0)
+      UNROLLED_FOR (x, keys) __builtin_prefetch(soon + x * soon_step + d, 0, 2);
     UNROLLED_FOR (x, keys) right[x] = el_load(key[x] + d);
     UNROLLED_FOR (i, rows) {
       const vf left = vf_load(q + i * depth + d);
@@ -135,9 +137,8 @@ ALWAYS_INLINE void dots_rows(struct decode *s, int64_t first, const int rows, co
   const int keys = DOTS / rows < MOST_ACROSS ? DOTS / rows : MOST_ACROSS;
   for (int64_t j = 0; j < b->n; j += keys) {
     const int64_t at = j % STRETCH;
-    if (ask)
-      for (int64_t x = 0; x < keys && j + x < b->n; x++) ask_for(b->v[j / STRETCH] + (at + x) * p->v.s, p->Dv);
-    dots_tile(s, first, rows, b->k[j / STRETCH] + at * p->k.s, p->k.s, b->n - j, s->s + first * BLOCK + j);
+    dots_tile(s, first, rows, b->k[j / STRETCH] + at * p->k.s, p->k.s, b->n - j, s->s + first * BLOCK + j,
+              ask ? b->v[j / STRETCH] + at * p->v.s : NULL, p->v.s);
   }
 }
 
@@ -154,12 +155,12 @@ ALWAYS_INLINE void values_tile(struct decode *s, int64_t first, const int rows, 
     const int64_t n = b->n - j0 < STRETCH ? b->n - j0 : STRETCH;
     const element *v = b->v[j0 / STRETCH];
     const float *w = s->s + first * BLOCK + j0;
-    if (next && j0 < next->n)
-      for (int64_t x = 0; x < STRETCH && j0 + x < next->n; x++) ask_for(next->k[j0 / STRETCH] + x * p->k.s, p->Dqk);
+    const element *soon = next && j0 < next->n ? next->k[j0 / STRETCH] : NULL;
     if (whole) {
       const element *at = v + left;
       for (int64_t j = 0; j < n; j++) {
         vf right[MOST_ACROSS];
+        if (soon) ask_for(soon + j * p->k.s, p->Dqk);
         UNROLLED_FOR (c, nv) right[c] = el_load(at + c * VL);
         UNROLLED_FOR (i, rows) {
           const vf weight = vf_set(w[i * BLOCK + j]);

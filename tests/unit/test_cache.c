@@ -307,6 +307,69 @@ static void quantised_within_half_a_step(void **state)
   free_text(&text);
 }
 
+/* Box and Muller over a linear congruential generator. */
+static float normal(uint64_t *state)
+{
+  double u[2];
+  for (int i = 0; i < 2; i++) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    u[i] = ((double)(*state >> 11) + 0.5) / 9007199254740992.0;
+  }
+  return (float)(sqrt(-2 * log(u[0])) * cos(6.283185307179586 * u[1]));
+}
+
+/* The experiment of docs/numerics.md: root-mean-square error of int8 relative to O, with three channels of K and two of V
+ * `outlier` times as large as the others. */
+static double int8_error(float k_outlier, float v_outlier)
+{
+  enum { KEYS = 4096, D = 128, GROUP = 4 };
+  uint64_t state = 1;
+  float *k = malloc(sizeof *k * KEYS * D), *v = malloc(sizeof *v * KEYS * D), q[GROUP * D], o[2][GROUP * D];
+  assert_true(k && v);
+  for (int i = 0; i < KEYS * D; i++) {
+    const int d = i % D;
+    k[i] = normal(&state) * (d == 3 || d == 40 || d == 77 ? k_outlier : 1);
+    v[i] = normal(&state) * (d == 5 || d == 100 ? v_outlier : 1);
+  }
+  for (int i = 0; i < GROUP * D; i++) q[i] = normal(&state);
+  for (int t = 0; t < 2; t++) {
+    const attn_cache_desc d = {.dtype = t ? ATTN_I8 : ATTN_F32, .B = 1, .Hkv = 1, .Dqk = D, .Dv = D, .capacity = KEYS};
+    const attn_desc desc = {.B = 1, .Hq = GROUP, .Sq = 1};
+    attn_cache *c;
+    attn_plan *plan;
+    assert_int_equal(attn_cache_create(&c, &d), ATTN_OK);
+    assert_int_equal(attn_cache_append(c, 0, &(attn_tokens){.dtype = ATTN_F32, .n = KEYS, .k = k, .v = v}), ATTN_OK);
+    assert_int_equal(attn_plan_create_cached(&plan, &desc, c, NULL), ATTN_OK);
+    assert_int_equal(attn_run(plan, &(attn_args){.q = q, .o = o[t]}), ATTN_OK);
+    attn_plan_destroy(plan);
+    attn_cache_destroy(c);
+  }
+  double error = 0, size = 0;
+  for (int i = 0; i < GROUP * D; i++) {
+    error += (double)(o[1][i] - o[0][i]) * (double)(o[1][i] - o[0][i]);
+    size += (double)o[0][i] * (double)o[0][i];
+  }
+  free(k);
+  free(v);
+  return sqrt(error / size);
+}
+
+static void int8_error_is_as_documented(void **state)
+{
+  (void)state;
+  static const struct {
+    float k, v;
+    double bound;
+  } kinds[] = {{1, 1, 0.015}, {20, 1, 0.15}, {1, 20, 0.04}, {20, 20, 0.15}};
+  for (int i = 0; i < 4; i++) {
+    const double error = int8_error(kinds[i].k, kinds[i].v);
+    print_message("int8, outlier channels x%g in K, x%g in V: rms error %.2g of O\n", (double)kinds[i].k,
+                  (double)kinds[i].v, error);
+    if (!(error <= kinds[i].bound)) fail_msg("%g > %g", error, kinds[i].bound);
+    assert_true(error > 1e-3); /* else it was not int8 */
+  }
+}
+
 static void plans_over_caches(void **state)
 {
   (void)state;
@@ -360,6 +423,7 @@ int main(void)
       cmocka_unit_test(bad_page_tables),
       cmocka_unit_test(shared_prefix),
       cmocka_unit_test(quantised_within_half_a_step),
+      cmocka_unit_test(int8_error_is_as_documented),
       cmocka_unit_test(plans_over_caches),
       cmocka_unit_test(a_million_tokens),
   };
