@@ -18,7 +18,8 @@ emulate-tests:
 emulate-tests-arm: arm-tests # (after it: both build in $(ARM_BUILD))
 	+@if command -v $(CROSS_ARM)gcc > /dev/null; then $(ARM_MAKE) $(ARM_BUILD)/tests/check_dispatch; fi
 
-AVX512_COMMAND = tests/emulate/avx512.sh --dir $(EMULATE) --seed $(or $(TEST_SEED),1) $(STATIC_BUILD)/tests/check_kernels_static
+AVX512_COMMAND = tests/emulate/avx512.sh --dir $(EMULATE) --seed $(or $(TEST_SEED),1) \
+  $(STATIC_BUILD)/tests/check_kernels_static
 DISPATCH_COMMAND = tests/emulate/dispatch.sh --dir $(EMULATE) --x86 $(STATIC_BUILD)/tests/check_dispatch \
   --arm $(ARM_BUILD)/tests/check_dispatch
 

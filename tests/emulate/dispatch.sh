@@ -1,5 +1,6 @@
 #!/bin/bash
-# The dispatch matrix: on each emulated CPU, which kernel is chosen for each operation, data type and ATTN_ISA, and does it run?
+# The dispatch matrix: on each emulated CPU, which kernel is chosen for each operation, data type and ATTN_ISA, and does it
+# run?
 set -euo pipefail
 
 usage() {
@@ -13,7 +14,8 @@ Runs the static PROGRAM (check_dispatch) on every CPU model of dispatch.table, o
   --jobs N        models at a time (default: the number of CPUs, at most 4)
   --help          this text
 
-Variables: QEMU_ARM (the emulator), CROSS_ARM (prefix of the cross compiler; without it the Arm program cannot have been built).
+Variables: QEMU_ARM (the emulator), CROSS_ARM (prefix of the cross compiler, without which
+the Arm program cannot have been built).
 
 The last line is "N passed, N failed" with ", N skipped" if a model could not be emulated here.
 Exit code: 0 nothing failed, 2 usage, 3 something failed.
@@ -98,7 +100,8 @@ check() {
         else print "FAILED " model ": " k ": expected " want[k] ", chosen " got[k]
       }
       for (k in got) if (!(k in want)) print "FAILED " model ": " k ": " got[k] " chosen, but dispatch.table has no row for it"
-      if (status == 0 && complete == runs && demanded > 0) print "ok " model ": " demanded " runs of kernels by name agree with the oracle, no illegal instruction"
+      if (status == 0 && complete == runs && demanded > 0)
+        print "ok " model ": " demanded " runs of kernels by name agree with the oracle, no illegal instruction"
       else print "FAILED " model ": exit status " status ", " complete + 0 " of " runs " runs complete"
     }' "$work/expected" "$work/$1.$2.output" | sort > "$work/$1.$2.part"
   ! grep -q ^FAILED "$work/$1.$2.part" || cat "$work/$1.$2.errors" >> "$work/$1.$2.part"

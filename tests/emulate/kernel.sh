@@ -1,6 +1,6 @@
 #!/bin/bash
-# kernel.sh OUTPUT: makes OUTPUT, the physical memory image (from 16 MiB on) of Debian's cloud kernel for the emulated machine.
-# The package is downloaded, not installed. Exit code: 0 made, 4 it cannot be had here (no network, no lz4 ...).
+# kernel.sh OUTPUT: makes OUTPUT, the physical memory image (from 16 MiB on) of Debian's cloud kernel, for the emulated
+# machine. The package is downloaded, not installed. Exit code: 0 made, 4 it cannot be had here (no network, no lz4 ...).
 set -euo pipefail
 output=$1
 work=$(mktemp -d "$output.XXXXXX")
@@ -10,7 +10,10 @@ for tool in apt-get apt-cache dpkg-deb lz4 objcopy readelf; do
   command -v $tool > /dev/null || refuse "$tool is not installed"
 done
 
-newest() { apt-cache depends linux-image-cloud-amd64 2> /dev/null | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }'; }
+newest() {
+  apt-cache depends linux-image-cloud-amd64 2> /dev/null |
+    awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }'
+}
 package=$(newest)
 if [ -z "$package" ]; then
   apt-get -qq update || true

@@ -55,7 +55,8 @@ if [ -n "$prepare" ]; then
   exit 0
 fi
 [ $# -gt 1 ] || { usage >&2; exit 2; }
-[ -n "$bochs" ] && [ -s "$dir/vmlinux.img" ] && [ -x "$dir/init" ] || fail "not prepared: run $0 --prepare --dir $dir"
+[ -n "$bochs" ] && [ -s "$dir/vmlinux.img" ] && [ -x "$dir/init" ] ||
+  fail "not prepared: run $0 --prepare --dir $dir"
 
 work=$(mktemp -d "$dir/run.XXXXXX")
 emulator=
@@ -93,8 +94,9 @@ done
 #   acpi=off pci=off: there is no firmware to describe them.   initcall_blacklist, no watchdog, no self tests: a faster boot.
 #   tsc: Bochs' clock counts instructions; calibrating it against the other timers takes long and may fail.
 printf '%s' "console=ttyS0,115200 loglevel=1 panic=-1 reboot=k acpi=off pci=off mitigations=off random.trust_cpu=on \
-clearcpuid=580,515,321,323$hide tsc_early_khz=50000 tsc=reliable nowatchdog cryptomgr.notests=1 rcupdate.rcu_expedited=1 lsm= \
-initcall_blacklist=trace_eval_init,init_kprobe_trace,cubictcp_register,i8042_init,init_evm,load_system_certificate_list,cmos_init \
+clearcpuid=580,515,321,323$hide tsc_early_khz=50000 tsc=reliable nowatchdog cryptomgr.notests=1 lsm= \
+rcupdate.rcu_expedited=1 initcall_blacklist=trace_eval_init,init_kprobe_trace,cubictcp_register,i8042_init,\
+init_evm,load_system_certificate_list,cmos_init \
 $append" > "$work/cmdline"
 
 sectors() { echo $((($(stat -c %s "$1") + 511) / 512)); }

@@ -30,6 +30,7 @@ enum data {
   DATA_NEGATIVE, /* all scores far below zero */
   DATA_ZERO,     /* Q = 0 */
   DATA_WIDE,     /* magnitudes from 1e-15 to 1e15 in V */
+  DATA_DROP,     /* keys beyond 256 score 125 to 185 log2 units less: where 2^x leaves the range of its fast form */
   DATA_COUNT
 };
 

@@ -251,6 +251,19 @@ static void values(struct visitor *g)
         if (variant == 3) set_mask(&c, ATTN_MASK_BOOL, PATTERN_RANDOM, "s", 1);
         emit(g, c);
       }
+  /* Whole tiles only, so that no key is hidden for being beyond the last; and runs of them with hidden ones between. */
+  static const enum data moving[] = {DATA_LARGE, DATA_RISING, DATA_FALLING, DATA_STEPS, DATA_DROP};
+  for (size_t i = 0; i < COUNT(moving); i++)
+    for (int masked = 0; masked < 2; masked++) {
+      struct check_case c = plain("values-tiles");
+      c.desc.Sq = g->kernel->row_tile + 2;
+      c.desc.Skv = 320;
+      c.desc.Dqk = 16;
+      c.desc.Dv = 32;
+      c.data = moving[i];
+      if (masked) set_mask(&c, ATTN_MASK_BOOL, PATTERN_TILES, "", 1);
+      emit(g, c);
+    }
   static const float scales[] = {0, 1, -1, 0.01f, 3, 1e-20f, -0.125f, 64};
   for (size_t i = 0; i < COUNT(scales); i++) {
     struct check_case c = plain("scale");

@@ -5,8 +5,8 @@ set -euo pipefail
 usage() {
   cat <<'END'
 Usage: mutants.sh [--dir DIR] [--emulate] [--table] [MUTANT]...
-Copies the tree, plants the faults of tests/mutants/list one by one (or those named), builds, runs the kernel harness with its
-emulated grid, and says which check caught each.
+Copies the tree, plants the faults of tests/mutants/list one by one (or those named), builds, runs the kernel harness
+with its emulated grid, and says which check caught each.
 
   --dir DIR       where the copy goes (default build/mutants)
   --emulate       AVX-512 in Bochs even if this CPU has it
@@ -120,7 +120,7 @@ plant() {
   [ -n "$caught" ] || caught="exit status $status: $(tail -n 1 "$dir/log/$mutant")"
   passed=$((passed + 1))
   if [ -n "$table" ]; then
-    printf '| %s: %s | `%s` | `%s`%s |\n' "$mutant" "$fault" "$kernel" "$caught" "${count:+ and $((count - 1)) more}"
+    printf '| %s: %s | `%s` | `%s` |\n' "$mutant" "$fault" "$kernel" "$caught"
   else
     printf '%s (%s): %s\n  caught by: %s%s\n' "$mutant" "$kernel" "$fault" "$caught" "${count:+, and $((count - 1)) more}"
   fi
