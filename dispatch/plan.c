@@ -45,7 +45,8 @@ static void partition(struct attn_plan *plan)
   int64_t unit = div_up(rows, tile) * tile;
   if (!(plan->kernel->flags & ATTN_KERNEL_WHOLE_HEAD)) {
     const int64_t rows_of_unit = p->blocking.unit_rows ? p->blocking.unit_rows : plan->kernel->unit_rows;
-    const int64_t most = rows_of_unit / tile * tile, least = most / 8 < tile ? tile : most / 8 / tile * tile;
+    const int64_t most = rows_of_unit / tile * tile; /* below about a hundred rows, packing costs a tenth and more */
+    const int64_t least = most < 96 ? most : div_up(96, tile) * tile;
     const int64_t wanted = plan->threads == 1 ? 1 : plan->threads * (p->causal ? 6 : 4);
     if (unit > most) unit = most;
     while (heads * div_up(rows, unit) < wanted && unit / 2 >= least) unit = div_up(unit / 2, tile) * tile;

@@ -39,7 +39,7 @@ check 'sat attends to cat most' grep -Eq '^sat +[0-9.]+  cat 0\.[5-9]' text
 check 'cat attends to sat most' grep -Eq '^cat +[0-9.]+  sat 0\.[5-9]' text
 check '80 columns' [ "$(width text)" -le 80 ]
 check 'shades' grep -q '██0.77' text
-check 'the kernel agrees' grep -Eq '^Checked: weights x V and the output of fwd_' text
+check 'the kernel agrees' grep -Eq '^Checked: weights x V and the output of (fwd|decode)_' text
 check 'no colour in a file' sh -c '! grep -q "$(printf "\033")" text'
 check 'the same on every ISA' sh -c 'ATTN_ISA=scalar "$1" explain | sed "\$d" | diff - head_of_text' run "$attnbench" <<END
 $(sed '$d' text > head_of_text)

@@ -77,8 +77,15 @@ static const char *environment(const char *name)
 static const char *status_of(const struct facts *f, const struct attn_kernel *kernel, const char **reason, char *buffer,
                              size_t bytes)
 {
-  const attn_desc ordinary = {
-      .dtype = kernel->dtype, .B = 1, .Hq = 8, .Hkv = 8, .Sq = 2048, .Skv = 2048, .Dqk = 128, .Dv = 128};
+  /* int8 exists in caches only; the queries beside it are f32 here */
+  const attn_desc ordinary = {.dtype = kernel->dtype == ATTN_I8 ? ATTN_F32 : kernel->dtype,
+                              .B = 1,
+                              .Hq = 8,
+                              .Hkv = 8,
+                              .Sq = 2048,
+                              .Skv = 2048,
+                              .Dqk = 128,
+                              .Dv = 128};
   struct attn_restrictions named = f->restrictions;
   struct attn_problem problem;
   named.kernel = kernel;
@@ -86,6 +93,7 @@ static const char *status_of(const struct facts *f, const struct attn_kernel *ke
     *reason = attn_error_message();
     return "unavailable";
   }
+  problem.kv_dtype = kernel->dtype;
   *reason = attn_kernel_obstacle(kernel, NULL, &named, buffer, bytes);
   if (*reason) return "unavailable";
   *reason = attn_kernel_obstacle(kernel, &problem, &f->restrictions, buffer, bytes);
@@ -238,6 +246,8 @@ int cmd_info(int argc, char **argv)
   /* A kernel that exists and yet cannot run here is no reason to withhold the facts. */
   status =
       threads_of_large_problem(&facts.threads, facts.restrictions.kernel ? facts.restrictions.kernel->dtype : ATTN_F32);
+  char message[512] = "";
+  if (status) snprintf(message, sizeof message, "%s", attn_error_message()); /* what follows may fail for itself */
   int code = 0;
   if (json)
     code = print_json(&facts);
@@ -245,7 +255,7 @@ int cmd_info(int argc, char **argv)
     print_text(&facts);
   if (status) {
     fflush(stdout);
-    fprintf(stderr, "%s: %s\n", argv[0], attn_error_message());
+    fprintf(stderr, "%s: %s\n", argv[0], message);
     return EXIT_USAGE;
   }
   return code;
