@@ -51,10 +51,7 @@ static inline uint16_t attn_f32_to_f16(float x)
   return (uint16_t)(sign | ((magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1)) >> 13));
 }
 
-static inline size_t attn_element_bytes(attn_dtype dtype) 
-{
-  return dtype == ATTN_F32 ? 4 : dtype == ATTN_I8 ? 1 : 2;
-}
+static inline size_t attn_element_bytes(attn_dtype dtype) { return dtype == ATTN_F32 ? 4 : dtype == ATTN_I8 ? 1 : 2; }
 
 static inline float attn_element_get(attn_dtype dtype, const void *base, int64_t at)
 {

@@ -1,7 +1,7 @@
 /* Streaming attention in f32 for AVX-512 (F, BW, DQ, VL).
  *
- * Registers: 12 x 32 tile = 24 accumulators, 2 for the right operand; the left one is broadcast by the FMA's own memory
- * operand. 24 FMAs take 12 cycles on two 512-bit ports (24 on Zen 4, which splits them) and 14 loads. */
+ * Registers: 12 x 32 tile = 24 accumulators, 2 for the right operand, the rest for broadcasts of the left one. 24 FMAs take
+ * 12 cycles on two 512-bit ports (24 on Zen 4, which splits them) and 14 loads. */
 #include "vec_avx512.h"
 
 #include "../template/element_f32.h"
