@@ -103,18 +103,28 @@ static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, 
   }
 }
 
+/* Raises the reference of row i of tile t to the largest of the scores p[from..to) if that exceeds it by more than RAISE.
+ */
+__attribute__((noinline)) static void follow_max(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+{
+  vf top[NV];
+  UNROLLED_FOR (l, NV) top[l] = vf_set(-FLT_MAX);
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) top[l] = vf_max(vf_load(p + j + l * VL), top[l]);
+  UNROLLED_FOR (l, NV) top[0] = vf_max(top[l], top[0]);
+  if (!vf_any_above(vf_sub(top[0], vf_set(s->max[t * MR + i])), RAISE)) return;
+  float lanes[VL], highest = -FLT_MAX;
+  vf_store(lanes, top[0]);
+  for (int l = 0; l < VL; l++) highest = lanes[l] > highest ? lanes[l] : highest;
+  raise_max(s, t, i, highest, p, from);
+}
+
 /* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
 __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
-  vf top = vf_set(-FLT_MAX), sum = vf_zero();
-  for (int64_t j = from; j < to; j += VL) top = vf_max(vf_load(p + j), top);
-  if (vf_any_above(vf_sub(top, vf_set(s->max[r])), RAISE)) {
-    float lanes[VL], highest = -FLT_MAX;
-    vf_store(lanes, top);
-    for (int l = 0; l < VL; l++) highest = lanes[l] > highest ? lanes[l] : highest;
-    raise_max(s, t, i, highest, p, from);
-  }
+  follow_max(s, t, i, p, from, to);
+  vf sum = vf_zero();
   const vf max = vf_set(s->max[r]);
   for (int64_t j = from; j < to; j += VL) {
     const vf score = vf_load(p + j), weight = vf_hide(vf_exp2(vf_sub(score, max)), score);
@@ -128,6 +138,7 @@ __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int
 static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
+  if (s->max[r] == -FLT_MAX) follow_max(s, t, i, p, from, to); /* the row's first live keys */
   const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]);
   vf highest[NV], sum[NV];
   UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
