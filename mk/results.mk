@@ -18,6 +18,9 @@ results-built: build
 check-evidence: ## hold docs/evidence.list against the kernels and the documents
 	@tools/check-evidence.sh
 
+TEST_SUITES += evidence
+suite_evidence := tools/check-evidence.sh
+
 TEST_SUITES += results-page
 suite_results-page := $(BUILD)/tests/test_results_page
 suite_results-page_needs := $(BUILD)/tests/test_results_page
