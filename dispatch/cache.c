@@ -146,7 +146,7 @@ attn_status attn_cache_set_pages(attn_cache *c, int64_t b, const int32_t *pages,
   int32_t *table = c->table + b * c->table_pages;
   for (int64_t i = 0; i < n; i++) c->uses[pages[i]]++;
   for (int64_t i = 0; i < c->page_count[b]; i++) c->uses[table[i]]--;
-  memmove(table, pages, (size_t)n * sizeof *table);
+  if (n > 0) memmove(table, pages, (size_t)n * sizeof *table); /* pages may be NULL when there are none */
   c->page_count[b] = n;
   return ATTN_OK;
 }

@@ -108,7 +108,11 @@ check() {
   mv "$work/$1.$2.part" "$work/$1.$2.result"
 }
 
-reason_x86() { "$here/run.sh" --prepare --dir "$dir" 2>&1 > /dev/null || true; }
+# Why it cannot be emulated here; nothing if it can, whatever the preparation had to say.
+reason_x86() {
+  local said
+  said=$("$here/run.sh" --prepare --dir "$dir" 2>&1 > /dev/null) || echo "${said:-the preparation failed}"
+}
 reason_arm() {
   local tool
   for tool in "${CROSS_ARM:-aarch64-linux-gnu-}gcc" "$qemu"; do
