@@ -163,7 +163,10 @@ static void print_tallies(const struct subject *subjects, int n)
     if (t->failures)
       printf("WRONG in %d cases\n", t->failures);
     else
-      printf(t->unsupported ? "ok (%d cases not supported)\n" : "ok\n", t->unsupported);
+      printf(t->cases == 0    ? "not checked here: no case suits it\n"
+             : t->unsupported ? "ok (%d cases not supported)\n"
+                              : "ok\n",
+             t->unsupported);
   }
 }
 
