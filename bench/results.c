@@ -155,6 +155,27 @@ static bool take_name(struct reader *r, char **name, const json_t *row, const ch
   return **name || fail(r, "%s has no name", where);
 }
 
+/* A figure of the row; NaN if there is none that can be worked with. */
+static double figure(const json_t *row, const char *key)
+{
+  const double value = json_number_value(json_object_get(row, key)); /* 0: no number */
+  return isfinite(value) && value > 0 ? value : NAN;
+}
+
+/* What does not depend on the time, out of rates that do. */
+static struct results_work work_of(const json_t *row, double ns)
+{
+  const double seconds = ns / 1e9, rate = figure(row, "gflops") * 1e9;
+  return (struct results_work){.flops = rate * seconds,
+                               .bytes = figure(row, "gbytes_per_s") * 1e9 * seconds,
+                               .tokens = figure(row, "tokens_per_s") * seconds,
+                               .fma_roof = figure(row, "fma_roof_gflops") * 1e9,
+                               .read_roof = figure(row, "read_roof_gbytes_per_s") * 1e9,
+                               .scalar_flops = rate / figure(row, "speedup_vs_scalar"),
+                               .autovec_flops = rate / figure(row, "speedup_vs_autovec"),
+                               .max_error = figure(row, "max_error")};
+}
+
 enum kind { REPETITION, MEDIAN, MEAN, OTHER };
 
 static enum kind kind_of(const json_t *row)
@@ -192,6 +213,7 @@ static bool read_row(struct reader *r, const json_t *row, size_t index, enum kin
   if (!isfinite(value * unit)) return fail(r, "%s.real_time is too large", where);
   if (!c->label && !take_text(r, &c->label, row, where, "label")) return false;
   if (wanted != REPETITION) c->only_aggregate = true;
+  if (!c->times) c->work = work_of(row, value * unit);
   const json_t *cpu = json_object_get(row, "cpu_time");
   const double cpu_value = json_is_number(cpu) ? json_number_value(cpu) * unit : NAN;
   return append_time(c, value * unit, cpu_value > 0 && isfinite(cpu_value) ? cpu_value : NAN) || no_memory(r);
@@ -222,6 +244,10 @@ bool results_parse(struct results *o, const char *path, const char *text, size_t
     fail(&r, "line %d, column %d: not valid JSON: %s", why.line, why.column, why.text);
   else
     ok = json_is_object(root) ? read_context(&r, root) && read_rows(&r, root) : fail(&r, "is not a JSON object");
+  if (ok) {
+    json_object_del(root, "benchmarks");
+    o->rest = json_incref(root);
+  }
   json_decref(root);
   if (!ok) results_free(o);
   return ok;
@@ -275,6 +301,7 @@ void results_free(struct results *o)
   }
   free(o->c);
   free(o->by_name);
+  json_decref(o->rest);
   *o = (struct results){0};
 }
 

@@ -11,11 +11,20 @@
 /* A thousand cases of seven repetitions are 12 MiB. */
 enum { RESULTS_MAX_FILE_BYTES = 256 << 20, RESULTS_MAX_ROWS = 200000, RESULTS_MAX_TEXT = 1024 };
 
+/* What a call of attnbench's cases does, and what stands beside it. NaN: the file does not say. */
+struct results_work {
+  double flops, bytes, tokens;        /* of one call */
+  double fma_roof, read_roof;         /* a second */
+  double scalar_flops, autovec_flops; /* a second, of the reference on the same shape and threads */
+  double max_error;
+};
+
 struct results_case {
   char *name;               /* run_name: without the suffix of an aggregate */
   char *label;              /* "" if it has none */
   double *time_ns, *cpu_ns; /* cpu_ns: of all threads of the process; NaN where the file has none */
   int times;                /* repetitions, in the order of the file */
+  struct results_work work; /* as the first row of it says */
   bool only_aggregate;      /* the file has no repetitions of it; its median (or mean) is the one time */
 };
 
@@ -27,6 +36,7 @@ struct results {
   struct results_case *c; /* in the order of the file */
   int *by_name;           /* [count]: their order by name */
   int count, left_out;    /* left_out: rows without a time (errors, kernels that were wrong or cannot run) */
+  struct json_t *rest;    /* the document without benchmarks[]: as it stands in the file, of any content */
 };
 
 /* path "-" is standard input. False: error says why; results is empty then. */

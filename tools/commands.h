@@ -7,6 +7,7 @@ COMMAND(results, "Measure", "check and time everything; a page with a section fo
 COMMAND(peers, "Measure", "side by side with PyTorch, ONNX Runtime, OpenVINO, ggml and OpenBLAS (from a source tree)")
 COMMAND(ab, "Compare", "two builds, kernels, ISAs, thread counts or environments, in turn, until it is clear")
 COMMAND(compare, "Compare", "files of results side by side, with a verdict for every case")
+COMMAND(report, "Compare", "files of results as one page for a browser: charts, tables, machines")
 COMMAND(gate, "Compare", "for CI: is this build slower than a baseline, beyond the noise of this machine")
 COMMAND(doctor, "Inspect", "what about this machine makes times untrustworthy, and how to mend it")
 COMMAND(info, "Inspect", "CPU, caches, cores, and each kernel: taken or passed over, and why")

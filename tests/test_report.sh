@@ -1,0 +1,100 @@
+#!/bin/sh
+# attnbench report: a page of results, in a real browser where there is one, and what becomes of files that are none.
+#
+# usage: BUILD=build sh tests/test_report.sh
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+attnbench=$build/attnbench tests=$PWD/tests
+[ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT || exit 1
+cd "$dir" || exit 1
+export PYTHONDONTWRITEBYTECODE=1
+unset ATTN_ISA ATTN_KERNEL
+passed=0 failed=0 skipped=0
+check() { # $1: what; the rest: a command
+  what=$1
+  shift
+  if "$@" > said 2>&1; then passed=$((passed + 1)); else
+    failed=$((failed + 1))
+    echo "not ok - $what"
+    sed 's/^/#   /' said | head -n 5
+  fi
+}
+skip() { # skip COUNT REASON
+  skipped=$((skipped + $1))
+  echo "skipped $1: $2"
+}
+# refused NAME CODE PATTERN COMMAND...: the code, a message, and no page (an older one stays)
+refused() {
+  name=$1 code=$2 pattern=$3
+  shift 3
+  printf precious > old.html
+  "$@" > out 2> err
+  got=$?
+  check "$name: exit code $got, wanted $code" [ $got = "$code" ]
+  check "$name: says $pattern" grep -q -- "$pattern" err
+  check "$name: the older page is whole, and nothing else is there" sh -c '[ "$(cat old.html)" = precious ] && ! ls -A | grep -q "^\.attnbench"'
+}
+
+check 'a run to report' "$attnbench" run --preset quick --filter '/Sq:512/.*T:1' --repetitions 2 --min-time 0.001 --json run.json
+check 'report of it' "$attnbench" report run.json -o run.html
+check 'a page' grep -q '^<!DOCTYPE html>' run.html
+check 'standard input' sh -c '"$1" report - -o stdin.html < run.json' run "$attnbench"
+check 'to standard output' sh -c '"$1" report run.json -o /dev/stdout | tail -n 1 | grep -q "^</html>"' run "$attnbench"
+check 'the default name' sh -c '"$1" report run.json && test -s report.html' run "$attnbench"
+check 'what head reads' sh -c '{ "$1" report run.json -o /dev/stdout; echo $? >code; } | head -n 1 && [ "$(cat code)" = 2 -o "$(cat code)" = 0 ]' run "$attnbench"
+
+# --- files that are none
+head -c 2000 run.json > cut.json
+echo '{"name": "package", "version": 1}' > foreign.json
+: > empty.json
+printf '\000\377\001' > binary.json
+for kind in cut foreign empty binary; do refused "a $kind file" 2 "$kind.json: " "$attnbench" report $kind.json -o old.html; done
+refused 'a file that is not there' 2 'absent.json: cannot be opened' "$attnbench" report absent.json -o old.html
+refused 'a folder' 2 'cannot be read: Is a directory' "$attnbench" report . -o old.html
+refused 'the second of two is bad' 2 'cut.json: ' "$attnbench" report run.json cut.json -o old.html
+refused 'no file' 2 'a file of results is needed' "$attnbench" report -o old.html
+refused 'a folder that is not there' 2 'no/such/page.html: cannot be written' "$attnbench" report run.json -o no/such/page.html
+refused 'a full disk' 2 'old.html: could not be written completely' sh -c 'ulimit -f 8; "$1" report run.json -o old.html' run "$attnbench"
+[ -e /dev/full ] && refused 'a full device' 2 'No space left' "$attnbench" report run.json -o /dev/full
+
+if ! command -v python3 > /dev/null; then
+  skip 1 'no python3: hostile texts and the browser'
+  echo "$passed passed, $failed failed, $skipped skipped"
+  exit $((failed > 0))
+fi
+make() { python3 "$tests/report_data.py" "$@"; }
+make hostile.json 30 --hostile
+make quick.json 42 --repetitions 5
+make thousand.json 1000
+make arm.json 84 --cpu 'Neoverse V2' --isa neon --threads 1,2,4,8 --speed 1.3
+make zen.json 140 --threads 1,2,4,8
+make method.json 42 --method 2
+for page in hostile quick thousand; do check "report of $page" "$attnbench" report $page.json -o $page.html; done
+check 'report of two machines' "$attnbench" report arm.json zen.json -o two.html
+check 'mixed methods are told' sh -c '"$1" report quick.json method.json -o mixed.html 2>&1 | grep -q "^Mixed methods: .*version 1 .*version 2"' run "$attnbench"
+check 'and stand on the page' grep -q '"warnings":"Mixed methods' mixed.html
+# Three scripts and their ends, one of them data, whatever the texts of the file.
+check 'no text of a file becomes a script' [ "$(grep -o '<script' hostile.html | wc -l)" = "$(grep -o '<script' quick.html | wc -l)" ]
+check 'nor ends one' [ "$(grep -o '</script' hostile.html | wc -l)" = "$(grep -o '</script' quick.html | wc -l)" ]
+check 'nor an element' sh -c '! grep -q "<img" hostile.html'
+check 'the page of the quick preset is below 1 MiB' [ "$(wc -c < quick.html)" -lt 1048576 ]
+
+# --- in a browser
+python3 "$tests/report_browser.py" "$dir" > browser.out 2>&1
+code=$?
+grep '^not ok\|^#\|^skipped' browser.out
+counts=$(tail -n 1 browser.out)
+case $counts in
+*' passed, '*' failed'*)
+  passed=$((passed + ${counts%% *}))
+  counts=${counts#* passed, }
+  failed=$((failed + ${counts%% *}))
+  case $counts in *skipped) counts=${counts#* failed, } && skipped=$((skipped + ${counts%% *})) ;; esac
+  ;;
+*) check "the browser's tests end (code $code)" cat browser.out false ;;
+esac
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
