@@ -1,5 +1,7 @@
 #include "results.h"
 
+#include "printable.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -241,7 +243,7 @@ bool results_parse(struct results *o, const char *path, const char *text, size_t
   if (!o->path)
     no_memory(&r);
   else if (!root)
-    fail(&r, "line %d, column %d: not valid JSON: %s", why.line, why.column, why.text);
+    fail(&r, "line %d, column %d: not valid JSON: %s", why.line, why.column, printable(why.text)); /* quotes the file */
   else
     ok = json_is_object(root) ? read_context(&r, root) && read_rows(&r, root) : fail(&r, "is not a JSON object");
   if (ok) {

@@ -273,7 +273,9 @@ attn_status attn_run(attn_plan *plan, const attn_args *given)
   const attn_status status = check_args(plan, args);
   if (status) return status;
   if (!plan->units) {
-    return plan->extents.o || args->lse ? run_degenerate(plan, args) : ATTN_OK;
+    /* nothing to write: not even a loop over batches without a query, of which there may be 2^60 */
+    const bool writes = plan->extents.o || (args->lse && plan->extents.lse);
+    return writes ? run_degenerate(plan, args) : ATTN_OK;
   }
   if (args->workspace) {
     run_units(plan, args, args->workspace);

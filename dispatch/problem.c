@@ -161,6 +161,9 @@ static attn_status check_window(int64_t *window, const char *name, int64_t value
 
 static attn_status check_positions(struct attn_problem *p, const attn_desc *desc)
 {
+  if (p->Sq > FAR || p->Skv > FAR) /* possible where a size of 0 leaves no element to address */
+    return attn_fail(ATTN_ERR_OVERFLOW, "%s = %lld exceeds the address space", p->Sq > FAR ? "Sq" : "Skv",
+                     (long long)(p->Sq > FAR ? p->Sq : p->Skv));
   p->causal = desc->flags & ATTN_CAUSAL;
   p->alibi = desc->flags & ATTN_ALIBI;
   p->sinks = desc->flags & ATTN_SINKS;
@@ -268,16 +271,23 @@ attn_status attn_output_resolve(const char *name, attn_strides *strides, const i
   return status;
 }
 
+/* Sum over i of [0, n) of i + c held within 0..most: what a closed form saves is hours, with a plan of 2^50 queries. */
+static double sum_of_held(int64_t n, int64_t c, int64_t most)
+{
+  int64_t from = c < 0 ? -c : 0, full = most - c;
+  if (from > n) from = n;
+  if (full > n) full = n;
+  if (full < 0) full = 0;
+  if (from > full) from = full;
+  const double slope = ((double)full - (double)from) * ((double)from + (double)full - 1 + 2 * (double)c) / 2;
+  return slope + (double)(n - full) * (double)most;
+}
+
 double attn_problem_flops(const struct attn_problem *p)
 {
-  double pairs = 0;
-  if (!p->causal && p->window_left < 0 && p->window_right < 0) {
-    pairs = (double)p->Sq * (double)p->mask_length;
-  } else {
-    for (int64_t i = 0; i < p->Sq; i++) {
-      const struct attn_range range = attn_query_range(p, p->Skv, i);
-      pairs += (double)(range.limit - range.first);
-    }
-  }
+  const int64_t right = p->causal ? 0 : p->window_right;
+  double pairs = (double)p->Sq * (double)p->mask_length;
+  if (right >= 0) pairs = sum_of_held(p->Sq, p->diagonal + right + 1, p->mask_length);
+  if (p->window_left >= 0) pairs -= sum_of_held(p->Sq, p->diagonal - p->window_left, p->mask_length);
   return 2 * pairs * (double)(p->Dqk + p->Dv) * (double)p->B * (double)p->Hq;
 }

@@ -1,4 +1,6 @@
 /* Output files appear complete or not at all, and leave nothing behind. */
+#include "temporary.h"
+
 #include "../tools/atomic_file.h"
 
 #include <setjmp.h>
@@ -16,13 +18,12 @@
 
 #include <cmocka.h>
 
-static char folder[64];
+static char folder[TEMPORARY_BYTES];
 
 static int enter_folder(void **state)
 {
   (void)state;
-  strcpy(folder, "/tmp/test_atomic.XXXXXX");
-  return !mkdtemp(folder) || chdir(folder);
+  return !mkdtemp(temporary_path(folder, "test_atomic")) || chdir(folder);
 }
 
 static int leave_folder(void **state)

@@ -1,4 +1,6 @@
 /* The .npy reader and writer: what must be read, what must be refused and why, and what must never crash. */
+#include "temporary.h"
+
 #include "../tools/npy.h"
 
 #include <setjmp.h>
@@ -193,9 +195,8 @@ static void mutations(void **state)
 
 static char *temporary_name(void)
 {
-  static char name[64];
-  strcpy(name, "/tmp/test_npy.XXXXXX");
-  const int fd = mkstemp(name);
+  static char name[TEMPORARY_BYTES];
+  const int fd = mkstemp(temporary_path(name, "test_npy"));
   assert_true(fd >= 0);
   close(fd);
   return name;

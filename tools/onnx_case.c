@@ -1,5 +1,7 @@
 #include "onnx_case.h"
 
+#include "../bench/printable.h"
+
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
@@ -135,7 +137,7 @@ bool onnx_case_load(struct onnx_case *c, const char *folder, struct complaint *w
   if (snprintf(path, sizeof path, "%s/case.json", folder) >= (int)sizeof path)
     return complain(why, "%.300s: the path is too long", folder);
   json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-  if (!root) return complain(why, "%.600s: line %d: %s", path, error.line, error.text);
+  if (!root) return complain(why, "%.600s: line %d: %s", path, error.line, printable(error.text)); /* quotes the file */
   bool ok = read_operator(c, root, &place);
   if (ok && !*c->unknown)
     ok = read_attributes(c, root, &place) && read_tensors(c->op.input, ONNX_INPUTS, root, "inputs", "in_", &place) &&

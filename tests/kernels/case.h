@@ -66,13 +66,18 @@ struct check_case {
   bool threads; /* big enough for several: also compare 1, 2 and 3 threads */
 };
 
-enum grid { GRID_FULL, GRID_QUICK, GRID_EMULATED };
+enum grid { GRID_FULL, GRID_QUICK, GRID_EMULATED, GRID_RANDOM };
 
 /* Fills name from the other members; the data depends on name and seed only. */
 void case_name(struct check_case *c);
 
-/* Calls visit for every case of the grid that suits the kernel's tiles; stops if it returns false. */
-void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
+/* Calls visit for every case of the grid that suits the kernel's tiles; stops if it returns false. GRID_RANDOM: count
+ * cases, each of which depends on the kernel, seed and its number only. */
+void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed, unsigned count,
                 bool (*visit)(const struct check_case *, void *), void *context);
+
+/* A case of sizes up to about `most` (of Skv: 4 * most), named group/...; group must outlive it. */
+struct draw;
+void case_random(struct check_case *c, const struct attn_kernel *kernel, const char *group, int64_t most, struct draw *d);
 
 #endif

@@ -23,6 +23,7 @@ enum {
   OPTION_STRIDE,
   OPTION_NO_EXP2,
   OPTION_PART,
+  OPTION_COUNT,
   OPTION_TIES
 };
 enum { FAILURES_SHOWN = 5 };
@@ -32,15 +33,17 @@ struct settings {
   enum grid grid;
   uint64_t seed, stride;
   unsigned part, parts; /* cases part, part + parts, part + 2 * parts ... */
+  unsigned count;       /* of a random grid, for each kernel */
   bool list, no_exp2, loose_f16_ties, verbose;
 };
 
-static const char *const grid_names[] = {"full", "quick", "emulated"};
+static const char *const grid_names[] = {"full", "quick", "emulated", "random"};
 
 static const struct argp_option options[] = {
     {"kernel", 'k', "LIST", 0, "Only these kernels (comma-separated names)", 0},
     {"isa", OPTION_ISA, "LIST", 0, "Only kernels and exp2 of these ISAs (scalar, avx2, avx512, neon)", 0},
-    {"grid", OPTION_GRID, "GRID", 0, "full (default), quick (sanitizers) or emulated (few vector operations)", 0},
+    {"grid", OPTION_GRID, "GRID", 0, "full (default), quick (sanitizers), emulated (few vector operations) or random", 0},
+    {"count", OPTION_COUNT, "N", 0, "Cases of the random grid for each kernel (default 1000)", 0},
     {"seed", OPTION_SEED, "N", 0, "Seed of all data (default: from the clock); printed at the start", 0},
     {"case", OPTION_CASE, "TEXT", 0, "Only cases whose name contains TEXT", 0},
     {"exp2-stride", OPTION_STRIDE, "N", 0, "exp2: every N-th float (default 1 in the full grid: all of them)", 0},
@@ -79,12 +82,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
   case 'k': check_names(state, s->kernels = argument, false); break;
   case OPTION_ISA: check_names(state, s->isas = argument, true); break;
   case OPTION_GRID:
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
       if (!strcmp(argument, grid_names[i])) {
         s->grid = (enum grid)i;
         return 0;
       }
-    argp_error(state, "--grid %s: not one of full, quick, emulated", argument);
+    argp_error(state, "--grid %s: not one of full, quick, emulated, random", argument);
     break;
   case OPTION_SEED: s->seed = parse_number(state, "--seed", argument); break;
   case OPTION_CASE: s->match = argument; break;
@@ -95,6 +98,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
   case OPTION_PART:
     if (sscanf(argument, "%u/%u", &s->part, &s->parts) != 2 || !s->part || s->part-- > s->parts)
       argp_error(state, "--part %s: not K/N with K from 1 to N", argument);
+    break;
+  case OPTION_COUNT:
+    s->count = (unsigned)parse_number(state, "--count", argument);
+    if (!s->count) argp_error(state, "--count must be at least 1");
     break;
   case OPTION_TIES: s->loose_f16_ties = true; break;
   case OPTION_NO_EXP2: s->no_exp2 = true; break;
@@ -159,8 +166,10 @@ static bool visit(const struct check_case *c, void *context)
       memcpy(run->worst, c->name, sizeof run->worst);
     }
   } else if (run->here.failed++ < FAILURES_SHOWN) {
-    printf("FAIL %s: %s\n  %s\n  reproduce: --kernel %s --grid %s --seed %" PRIu64 " --case '%s'\n", run->kernel->name,
-           c->name, v.why, run->kernel->name, grid_names[s->grid], s->seed, c->name);
+    char count[24] = "";
+    if (s->grid == GRID_RANDOM) snprintf(count, sizeof count, " --count %u", s->count);
+    printf("FAIL %s: %s\n  %s\n  reproduce: --kernel %s --grid %s%s --seed %" PRIu64 " --case '%s'\n", run->kernel->name,
+           c->name, v.why, run->kernel->name, grid_names[s->grid], count, s->seed, c->name);
   }
   if (s->verbose) printf("%s %s: %s\n", v.skipped ? "skip" : v.ok ? "pass" : "FAIL", run->kernel->name, c->name);
   fflush(stdout);
@@ -174,7 +183,7 @@ static void check_kernel(const struct settings *s, const struct attn_kernel *ker
   char buffer[200];
   const char *obstacle = attn_kernel_obstacle(kernel, NULL, &all, buffer, sizeof buffer);
   if (s->list) {
-    grid_visit(kernel, s->grid, s->seed, count_case, &run);
+    grid_visit(kernel, s->grid, s->seed, s->count, count_case, &run);
     printf("%-28s %-7s %5ld cases%s%s\n", kernel->name, attn_isa_name(kernel->isa), run.here.passed,
            obstacle ? "; not here: " : "", obstacle ? obstacle : "");
     return;
@@ -184,7 +193,7 @@ static void check_kernel(const struct settings *s, const struct attn_kernel *ker
     totals->skipped++;
     return;
   }
-  grid_visit(kernel, s->grid, s->seed, visit, &run);
+  grid_visit(kernel, s->grid, s->seed, s->count, visit, &run);
   if (run.here.failed > FAILURES_SHOWN) printf("  ... and %ld more failures\n", run.here.failed - FAILURES_SHOWN);
   printf("%-28s %5ld passed, %ld failed", kernel->name, run.here.passed, run.here.failed);
   if (run.here.skipped) printf(", %ld skipped (shape not supported)", run.here.skipped);
@@ -205,7 +214,7 @@ static const char *isa_of(const struct exp2_version *v, char *isa, size_t bytes)
 
 static void check_exp2(const struct settings *s, struct totals *totals)
 {
-  static const uint64_t strides[] = {1, 211, 65521}; /* odd, so that low bits vary */
+  static const uint64_t strides[] = {1, 211, 65521, 65521}; /* odd, so that low bits vary */
   const uint64_t stride = s->stride ? s->stride : strides[s->grid];
   const struct exp2_version *chosen[8];
   struct exp2_result results[8];
@@ -266,7 +275,7 @@ static void check_half(const struct settings *s, struct totals *totals)
 
 int main(int argc, char **argv)
 {
-  struct settings s = {.seed = (uint64_t)time(NULL), .parts = 1};
+  struct settings s = {.seed = (uint64_t)time(NULL), .parts = 1, .count = 1000};
   const struct argp argp = {
       options,
       parse,

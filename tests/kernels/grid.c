@@ -1,6 +1,6 @@
 /* Which cases are run: every edge that the kernel's tiles have, every rule of the contract, then random ones. */
 #include "case.h"
-#include "rng.h"
+#include "draw.h"
 
 #include <float.h>
 #include <stdio.h>
@@ -403,10 +403,26 @@ static void randomly(struct visitor *g)
   }
 }
 
-void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
+static void all_random(struct visitor *g, unsigned count)
+{
+  for (unsigned i = 0; i < count && !g->stopped; i++) {
+    char group[32];
+    struct check_case c;
+    snprintf(group, sizeof group, "random-%u", i);
+    struct draw d = {.rng = {rng_seed_of(g->seed + i * 0x9e3779b97f4a7c15u, g->kernel->name)}};
+    case_random(&c, g->kernel, group, 160, &d);
+    g->stopped = !g->visit(&c, g->context);
+  }
+}
+
+void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed, unsigned count,
                 bool (*visit)(const struct check_case *, void *), void *context)
 {
   struct visitor g = {.kernel = kernel, .grid = grid, .seed = seed, .visit = visit, .context = context};
+  if (grid == GRID_RANDOM) {
+    all_random(&g, count);
+    return;
+  }
   tile_edges(&g);
   head_sizes(&g);
   layouts(&g);

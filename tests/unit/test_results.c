@@ -90,6 +90,7 @@ static void names_file_and_field(void **state)
       {"\"context\"", "\"kontext\"", "no object 'context'"},
       {"\"a\"", "\"a\", \"name\": \"a\"", "duplicate"},
       {"\"a\"", "\"\xff\"", "not valid JSON"},
+      {"\"a\"", "\033[2J", "not valid JSON"}, /* jansson quotes what it stumbled over */
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     char *text = replaced(bad[i].from, bad[i].to);
@@ -97,6 +98,7 @@ static void names_file_and_field(void **state)
     error[0] = 0;
     if (results_parse(&r, "bad.json", text, strlen(text), error, sizeof error)) fail_msg("%s: accepted", bad[i].to);
     if (strncmp(error, "bad.json: ", 10) || !strstr(error, bad[i].said)) fail_msg("%s: says: %s", bad[i].to, error);
+    for (const char *letter = error; *letter; letter++) assert_true((unsigned char)*letter >= ' ');
     assert_null(r.c);
     free(text);
   }

@@ -4,6 +4,7 @@
 
 #include "../../dispatch/internal.h"
 #include "../../dispatch/problem.h"
+#include "../temporary.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -161,9 +162,9 @@ static void files(void **state)
 {
   (void)state;
   const attn_desc desc = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = 300, .Skv = 300, .Dqk = 32, .Dv = 32};
-  char path[] = "/tmp/test_tuning_XXXXXX";
+  char path[TEMPORARY_BYTES];
   attn_plan *plan;
-  const int file = mkstemp(path);
+  const int file = mkstemp(temporary_path(path, "test_tuning"));
   assert_true(file >= 0);
   setenv("ATTN_TUNING", path, 1);
   assert_refused(&desc, NULL, ATTN_ERR_ENVIRONMENT, "ATTN_TUNING", "line 1"); /* empty */

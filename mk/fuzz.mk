@@ -1,0 +1,32 @@
+# Fuzzing with libFuzzer: one target per tests/fuzz/fuzz_<name>.c, built with clang into a folder of its own. Parsers run under
+# ASan and UBSan; targets on guard pages, which stop what ASan would, under UBSan alone at full optimisation.
+.SECONDEXPANSION:
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_GUARDED := attention descriptor
+FUZZ_ASAN    := $(BUILD)/fuzz
+FUZZ_FAST    := $(BUILD)/fuzz-fast
+FUZZ_MAKE     = $(MAKE) --no-print-directory CC=$(FUZZ_CC) CXX=$(FUZZ_CC)++ DEBUG= HWLOC=0
+fuzz_build    = $(if $(filter $(FUZZ_GUARDED),$1),$(FUZZ_FAST),$(FUZZ_ASAN))
+
+# Called with BUILD, CC and SANITIZE of the fuzzing build. main() is the fuzzer's.
+FUZZ_PROGRAM_OBJ = $(filter-out %/check_kernels.o,$(KERNEL_TEST_OBJ)) $(BENCH_OBJ)
+FUZZ_LINK_FLAGS  = -fsanitize=fuzzer,$(subst fuzzer-no-link$(COMMA),,$(SANITIZE))
+COMMA := ,
+$(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROGRAM_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
+	@mkdir -p $(@D)
+	$(CXX) $(OPT) $(FUZZ_LINK_FLAGS) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+
+fuzz-build: $(FUZZ_TARGETS:%=fuzz-build-%)
+$(FUZZ_TARGETS:%=fuzz-build-%): fuzz-build-%:
+	+@$(FUZZ_MAKE) BUILD=$(call fuzz_build,$*) CFLAGS='$(if $(filter $(FUZZ_GUARDED),$*),-O2)' \
+	  SANITIZE=fuzzer-no-link,$(if $(filter-out $(FUZZ_GUARDED),$*),address$(COMMA))undefined $(call fuzz_build,$*)/tests/fuzz_$*
+
+fuzz: deps-clang $(FUZZ_TARGETS:%=fuzz-%) ## every fuzz target for FUZZ_SECONDS (60) each; make fuzz-<target> one
+
+# One after the other: each writes what it found beside its corpus.
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: fuzz-build-%
+	tests/fuzz/fuzz.sh --seconds $(FUZZ_SECONDS) --dir $(BUILD)/fuzz-found $(call fuzz_build,$*)/tests/fuzz_$*
+
+.PHONY: fuzz fuzz-build $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=fuzz-build-%)

@@ -1,0 +1,160 @@
+/* Bytes -> a raw attn_desc, with any sizes, strides, flags and numbers. libattn refuses it with a message, or plans it;
+ * then, if it is small, it runs on buffers of exactly the promised extents between guard pages, and every output element is
+ * that of the oracle, every other byte untouched. */
+#include "fuzz.h"
+
+#include "../kernels/draw.h"
+#include "../kernels/guard.h"
+
+#include "../../dispatch/internal.h"
+#include "../../dispatch/problem.h"
+
+#include <math.h>
+
+enum { MOST_BYTES = 1 << 16, FILL = 0x7f };
+
+static int64_t number(struct draw *d)
+{
+  static const int64_t odd[] = {0,
+                                -1,
+                                INT64_MAX,
+                                INT64_MIN,
+                                INT32_MAX,
+                                (int64_t)1 << 32,
+                                (int64_t)1 << 62,
+                                (int64_t)1 << 40,
+                                INT64_MAX - 1,
+                                SIZE_MAX / 16};
+  const uint8_t kind = draw_byte(d);
+  if (kind < 224) return kind % 24;
+  if (kind < 240) return draw_below(d, 4096);
+  if (kind < 250) return odd[kind - 240];
+  int64_t x = 0;
+  for (int i = 0; i < 8; i++) x = (int64_t)((uint64_t)x << 8 | draw_byte(d));
+  return x;
+}
+
+static attn_strides strides(struct draw *d)
+{
+  if (draw_below(d, 4)) return (attn_strides){0};
+  attn_strides s;
+  s.b = number(d);
+  s.h = number(d);
+  s.s = number(d);
+  s.d = number(d);
+  return s;
+}
+
+static float real(struct draw *d)
+{
+  static const float values[] = {0, 1, 0.125f, -2, 50, 1e-30f, 3e38f, NAN, INFINITY, 1e-45f};
+  return values[draw_below(d, 10)];
+}
+
+static void describe(attn_desc *p, struct draw *d)
+{
+  *p = (attn_desc){.dtype = (attn_dtype)draw_below(d, 5), .layout = (attn_layout)draw_below(d, 3)};
+  p->B = number(d);
+  p->Hkv = number(d);
+  p->Hq = draw_below(d, 16) ? (int64_t)((uint64_t)p->Hkv * (uint64_t)draw_below(d, 4)) : number(d);
+  p->Sq = number(d);
+  p->Skv = number(d);
+  p->Dqk = number(d);
+  p->Dv = number(d);
+  p->q = strides(d);
+  p->k = strides(d);
+  p->v = strides(d);
+  p->o = strides(d);
+  p->lse = strides(d);
+  p->flags = (unsigned)draw_below(d, 256);
+  p->causal_offset = number(d);
+  p->window_left = number(d);
+  p->window_right = number(d);
+  if (draw_below(d, 4) == 0) p->scale = real(d);
+  if (draw_below(d, 4) == 0) p->softcap = real(d);
+  p->mask.kind = (attn_mask_kind)(draw_below(d, 2) ? draw_below(d, 4) : 0);
+  p->mask.length = number(d);
+  p->mask.stride = strides(d);
+}
+
+static void fill(struct guard *g, attn_dtype dtype, struct draw *d)
+{
+  if (!g->room) return;
+  for (size_t i = 0; i < g->bytes / attn_element_bytes(dtype); i++)
+    attn_element_put(dtype, g->data, (int64_t)i, rng_unit(&d->rng));
+}
+
+static void compare(const struct attn_problem *p, const attn_args *args)
+{
+  double *row = malloc(((size_t)p->Dv + (size_t)p->Skv + 1) * sizeof *row), lse;
+  REQUIRE(row);
+  const bool loose = p->softcap != 0 || fabs(p->scale) > 4; /* large scores: the harness knows their bounds, not this */
+  const double bound = p->dtype == ATTN_F32 ? 1e-4 : p->dtype == ATTN_F16 ? 2e-3 : 2e-2;
+  for (int64_t b = 0; b < p->B; b++)
+    for (int64_t h = 0; h < p->Hq; h++)
+      for (int64_t i = 0; i < p->Sq; i++) {
+        attn_oracle_row(p, args, b, h, i, row, &lse, row + p->Dv);
+        for (int64_t x = 0; x < p->Dv; x++) {
+          const double got = (double)attn_element_get(p->dtype, args->o, b * p->o.b + h * p->o.h + i * p->o.s + x * p->o.d);
+          REQUIRE(loose ? got >= -1.01 && got <= 1.01 : fabs(got - row[x]) <= bound);
+        }
+        if (!args->lse) continue;
+        const double got = (double)args->lse[b * p->lse.b + h * p->lse.h + i * p->lse.s];
+        REQUIRE(isinf(lse) ? got == lse : loose || fabs(got - lse) <= 1e-4 * (1 + fabs(lse)));
+      }
+  free(row);
+}
+
+static void run(attn_plan *plan, const struct attn_problem *p, const struct attn_extents *e, struct draw *d)
+{
+  const size_t bytes[] = {e->q, e->k, e->v, e->mask, e->o, e->lse, e->alibi_slopes, e->sinks, e->kv_lengths};
+  enum { Q, K, V, MASK, O, LSE, SLOPES, SINKS, LENGTHS, BUFFERS };
+  struct guard g[BUFFERS];
+  const bool begin = draw_below(d, 2);
+  for (int i = 0; i < BUFFERS; i++)
+    g[i] = bytes[i] ? guard_alloc("", bytes[i], begin ? GUARD_BEGIN : GUARD_END, 0, FILL) : (struct guard){0};
+  fill(&g[Q], p->dtype, d);
+  fill(&g[K], p->dtype, d);
+  fill(&g[V], p->dtype, d);
+  fill(&g[SLOPES], ATTN_F32, d);
+  fill(&g[SINKS], ATTN_F32, d);
+  for (size_t i = 0; i < g[MASK].bytes; i++) g[MASK].data[i] = p->mask_kind == ATTN_MASK_BOOL ? draw_byte(d) & 1 : 0;
+  for (int64_t b = 0; b < (int64_t)(g[LENGTHS].bytes / 8); b++) ((int64_t *)g[LENGTHS].data)[b] = draw_below(d, p->Skv + 1);
+  static float nothing[1];
+  const attn_args args = {.q = g[Q].data,
+                          .k = g[K].data,
+                          .v = g[V].data,
+                          .o = g[O].data,
+                          .mask = g[MASK].data,
+                          .lse = draw_below(d, 3) ? e->lse ? (float *)g[LSE].data : nothing : NULL,
+                          .alibi_slopes = (const float *)g[SLOPES].data,
+                          .sinks = (const float *)g[SINKS].data,
+                          .kv_lengths = (const int64_t *)g[LENGTHS].data};
+  REQUIRE(attn_run(plan, &args) == ATTN_OK);
+  if (e->o || (args.lse && e->lse)) compare(p, &args);
+  for (int i = 0; i < BUFFERS; i++) guard_free(&g[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  if (size < 8) return -1;
+  struct draw d = {.bytes = data, .left = size};
+  attn_desc desc;
+  describe(&desc, &d);
+  const attn_options options = {.threads = (int)draw_below(&d, 5), .placement = ATTN_PLACE_NONE};
+  attn_plan *plan;
+  const attn_status status = attn_plan_create(&plan, &desc, &options);
+  struct attn_problem p;
+  if (status) {
+    REQUIRE(!plan && status != ATTN_ERR_BUSY && status != ATTN_ERR_ALIAS && *attn_error_message());
+    return 0;
+  }
+  REQUIRE(attn_problem_resolve(&p, &desc) == ATTN_OK);
+  const struct attn_extents e = attn_problem_extents(&p);
+  const double work = (double)p.B * (double)p.Hq * (double)p.Sq * ((double)p.Skv + 1) * (double)(p.Dqk + p.Dv + 1);
+  if (e.q < MOST_BYTES && e.k < MOST_BYTES && e.v < MOST_BYTES && e.o < MOST_BYTES && e.mask < MOST_BYTES &&
+      e.lse < MOST_BYTES && p.Dv < 4096 && p.Skv < 4096 && work < 1e6)
+    run(plan, &p, &e, &d);
+  attn_plan_destroy(plan);
+  return 0;
+}

@@ -1,0 +1,180 @@
+/* Where numbers end: sizes near PTRDIFF_MAX, windows and offsets near INT64_MAX, nothing at all, no alignment. */
+#include "problem.h"
+
+#include "../../dispatch/problem.h"
+
+#include <math.h>
+#include <time.h>
+
+/* Pair by pair, as attn.h defines what is visible. */
+static double counted_flops(const attn_desc *d, const struct attn_problem *p)
+{
+  double pairs = 0;
+  for (int64_t i = 0; i < d->Sq; i++)
+    for (int64_t j = 0; j < p->mask_length; j++) {
+      const int64_t c = i + (d->Skv - d->Sq) + d->causal_offset;
+      const bool left = d->flags & ATTN_WINDOW_LEFT && j < c - d->window_left;
+      const bool right = (d->flags & ATTN_CAUSAL && j > c) || (d->flags & ATTN_WINDOW_RIGHT && j > c + d->window_right);
+      pairs += !left && !right;
+    }
+  return 2 * pairs * (double)(d->Dqk + d->Dv) * (double)d->B * (double)d->Hq;
+}
+
+static void flops_are_those_of_the_visible_pairs(void **state)
+{
+  (void)state;
+  static const int64_t offsets[] = {0, 3, -4, 30, -30}, windows[] = {0, 1, 5, 40};
+  for (unsigned n = 0; n < 5 * 16 * 6; n++) {
+    attn_desc d = {.B = 2, .Hq = 3, .Hkv = 1, .Sq = 1 + n % 17, .Skv = 1 + n % 23, .Dqk = 4, .Dv = 5};
+    d.causal_offset = offsets[n % 5];
+    d.window_left = windows[n / 5 % 4];
+    d.window_right = windows[n / 20 % 4];
+    d.flags = (n & 1 ? ATTN_CAUSAL : 0u) | (n & 2 ? ATTN_WINDOW_LEFT : 0u) | (n & 4 ? ATTN_WINDOW_RIGHT : 0u);
+    if (n % 3 == 0) d.mask = (attn_mask){.kind = ATTN_MASK_BOOL, .length = (d.Skv + 1) / 2};
+    struct attn_problem p;
+    assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+    assert_true(attn_problem_flops(&p) == counted_flops(&d, &p));
+  }
+}
+
+/* Counting the visible pairs of this query by query took hours. */
+static void a_plan_of_a_long_sequence_is_made_at_once(void **state)
+{
+  (void)state;
+  const attn_desc d = {.B = 1,
+                       .Hq = 1,
+                       .Hkv = 1,
+                       .Sq = (int64_t)1 << 50,
+                       .Skv = (int64_t)1 << 50,
+                       .Dqk = 64,
+                       .Dv = 64,
+                       .flags = ATTN_CAUSAL};
+  attn_plan *plan;
+  const time_t start = time(NULL);
+  const attn_status status = attn_plan_create(&plan, &d, NULL);
+  assert_true(time(NULL) - start < 5);
+  assert_true(status == ATTN_OK || status == ATTN_ERR_NO_MEMORY);
+  attn_plan_destroy(plan);
+}
+
+/* No element is addressed, so no extent overflows; sums of sizes did. */
+static void sizes_without_an_element(void **state)
+{
+  (void)state;
+  attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = 5, .Skv = INT64_MAX, .Dqk = 0, .Dv = 0, .flags = ATTN_CAUSAL};
+  d.causal_offset = INT64_MAX;
+  assert_refused(&d, NULL, ATTN_ERR_OVERFLOW, "Skv = 9223372036854775807", "address space");
+  d.B = 0;
+  d.Skv = 5;
+  d.Sq = INT64_MAX - 1;
+  assert_refused(&d, NULL, ATTN_ERR_OVERFLOW, "Sq = 9223372036854775806", "address space");
+}
+
+/* Running it went through all batches. */
+static void batches_without_a_query(void **state)
+{
+  (void)state;
+  const attn_desc d = {.B = (int64_t)1 << 60, .Hq = 1, .Hkv = 1, .Sq = 0, .Skv = 0, .Dqk = 1, .Dv = 1};
+  float lse = 1;
+  assert_int_equal(attn_forward(&d, NULL, &(attn_args){.lse = &lse}), ATTN_OK);
+  assert_true(lse == 1);
+}
+
+static void extreme_windows_and_offsets(void **state)
+{
+  (void)state;
+  static const int64_t extremes[] = {INT64_MAX, INT64_MIN, INT64_MAX - 1, (int64_t)1 << 62, -((int64_t)1 << 62)};
+  for (unsigned n = 0; n < 5 * 8; n++) {
+    attn_desc d = small_desc();
+    d.flags = ATTN_CAUSAL | (n & 8 ? ATTN_WINDOW_LEFT : 0u) | (n & 16 ? ATTN_WINDOW_RIGHT : 0u);
+    d.causal_offset = extremes[n % 5];
+    d.window_left = d.window_right = INT64_MAX;
+    struct buffers b = make_buffers(&d);
+    assert_int_equal(attn_forward(&d, NULL, &b.args), ATTN_OK);
+    const bool sees = d.causal_offset > 0; /* all keys, or none */
+    for (size_t i = 0; i < b.o_floats; i++) assert_true(sees ? isfinite(b.o[i]) && b.o[i] != 0 : b.o[i] == 0);
+    for (size_t i = 0; i < b.lse_floats; i++) assert_true(sees ? isfinite(b.lse[i]) : b.lse[i] == -INFINITY);
+    free_buffers(&b);
+  }
+}
+
+static void sequences_of_length_0(void **state)
+{
+  (void)state;
+  for (int which = 0; which < 7; which++) {
+    attn_desc d = small_desc();
+    int64_t *const sizes[] = {&d.B, &d.Hq, &d.Sq, &d.Skv, &d.Dqk, &d.Dv, &d.Skv};
+    *sizes[which] = 0;
+    if (which == 1) d.Hkv = 0;
+    if (which == 6) d.flags = ATTN_CAUSAL | ATTN_WINDOW_LEFT;
+    struct buffers b = make_buffers(&d);
+    assert_int_equal(attn_forward(&d, NULL, &b.args), ATTN_OK);
+    for (size_t i = 0; i < b.o_floats && d.Skv == 0; i++) assert_true(b.o[i] == 0);
+    for (size_t i = 0; i < b.lse_floats && d.Skv == 0; i++) assert_true(b.lse[i] == -INFINITY);
+    free_buffers(&b);
+  }
+}
+
+/* attn.h asks for the element's alignment, and of a workspace for none. */
+static void least_alignment(void **state)
+{
+  (void)state;
+  const attn_desc d = {.B = 1, .Hq = 2, .Hkv = 1, .Sq = 40, .Skv = 70, .Dqk = 24, .Dv = 40};
+  struct buffers b = make_buffers(&d);
+  attn_plan *plan;
+  assert_int_equal(attn_plan_create(&plan, &d, &(attn_options){.threads = 2}), ATTN_OK);
+  assert_int_equal(attn_run(plan, &b.args), ATTN_OK);
+  float *first = malloc(b.o_floats * sizeof *first);
+  assert_non_null(first);
+  memcpy(first, b.o, b.o_floats * sizeof *first);
+  const size_t room = attn_plan_workspace_bytes(plan);
+  char *workspace = malloc(room + 8);
+  assert_non_null(workspace);
+  for (int skew = 0; skew < 8; skew++) {
+    memset(b.o, 0x7f, b.o_floats * sizeof *b.o);
+    b.args.workspace = workspace + skew;
+    b.args.workspace_bytes = room;
+    assert_int_equal(attn_run(plan, &b.args), ATTN_OK);
+    assert_memory_equal(first, b.o, b.o_floats * sizeof *first);
+  }
+  free(workspace);
+  free(first);
+  attn_plan_destroy(plan);
+  free_buffers(&b);
+}
+
+/* More threads than cores, than work, than rows: the same bits. */
+static void up_to_256_threads(void **state)
+{
+  (void)state;
+  const attn_desc d = {.B = 2, .Hq = 4, .Hkv = 2, .Sq = 300, .Skv = 300, .Dqk = 32, .Dv = 32, .flags = ATTN_CAUSAL};
+  struct buffers b = make_buffers(&d);
+  assert_int_equal(attn_forward(&d, &(attn_options){.threads = 1}, &b.args), ATTN_OK);
+  float *one = malloc(b.o_floats * sizeof *one);
+  assert_non_null(one);
+  memcpy(one, b.o, b.o_floats * sizeof *one);
+  for (int threads = 2; threads <= 256; threads += threads < 9 ? 1 : threads / 2) {
+    memset(b.o, 0x7f, b.o_floats * sizeof *b.o);
+    assert_int_equal(attn_forward(&d, &(attn_options){.threads = threads}, &b.args), ATTN_OK);
+    assert_memory_equal(one, b.o, b.o_floats * sizeof *one);
+  }
+  assert_int_equal(attn_forward(&d, &(attn_options){.threads = 256}, &b.args), ATTN_OK);
+  assert_memory_equal(one, b.o, b.o_floats * sizeof *one);
+  free(one);
+  free_buffers(&b);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(flops_are_those_of_the_visible_pairs),
+      cmocka_unit_test(a_plan_of_a_long_sequence_is_made_at_once),
+      cmocka_unit_test(sizes_without_an_element),
+      cmocka_unit_test(batches_without_a_query),
+      cmocka_unit_test(extreme_windows_and_offsets),
+      cmocka_unit_test(sequences_of_length_0),
+      cmocka_unit_test(least_alignment),
+      cmocka_unit_test(up_to_256_threads),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
