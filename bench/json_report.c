@@ -1,5 +1,6 @@
 #include "json_report.h"
 
+#include "build_identity.h"
 #include "build_info.h"
 #include "timing.h"
 
@@ -72,7 +73,8 @@ static json_t *make_context(const struct bench_roofs *roofs, const struct bench_
   put_integer(context, "json_schema_version", 1);
   put_text(context, "attnbench_version", attn_version());
   put_text(context, "method_version", BENCH_METHOD_VERSION);
-  put_text(context, "commit", BUILD_COMMIT);
+  put_text(context, "commit", build_commit());
+  put_text(context, "binary_hash", build_digest(text));
   put_text(context, "compiler", BUILD_COMPILER);
   put_text(context, "compiler_flags", BUILD_FLAGS);
   put_text(context, "cpu_model", attn_cpu_model());

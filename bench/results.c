@@ -1,6 +1,7 @@
 #include "results.h"
 
 #include "printable.h"
+#include "results_counters.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -65,6 +66,7 @@ static bool read_context(struct reader *r, const json_t *root)
                {&o->method, "method_version"},
                {&o->version, "attnbench_version"},
                {&o->commit, "commit"},
+               {&o->binary, "binary_hash"},
                {&o->compiler, "compiler"}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     if (!take_text(r, texts[i].to, context, "context", texts[i].key)) return false;
@@ -218,7 +220,9 @@ static bool read_row(struct reader *r, const json_t *row, size_t index, enum kin
   if (!c->times) c->work = work_of(row, value * unit);
   const json_t *cpu = json_object_get(row, "cpu_time");
   const double cpu_value = json_is_number(cpu) ? json_number_value(cpu) * unit : NAN;
-  return append_time(c, value * unit, cpu_value > 0 && isfinite(cpu_value) ? cpu_value : NAN) || no_memory(r);
+  if (!append_time(c, value * unit, cpu_value > 0 && isfinite(cpu_value) ? cpu_value : NAN)) return no_memory(r);
+  const char *wrong = results_counters_take(c, row);
+  return !wrong || fail(r, "%s: %s", where, wrong);
 }
 
 static bool read_rows(struct reader *r, const json_t *root)
@@ -255,21 +259,20 @@ bool results_parse(struct results *o, const char *path, const char *text, size_t
   return ok;
 }
 
-bool results_read(struct results *o, const char *path, char *error, size_t error_bytes)
+char *results_read_text(const char *path, size_t *bytes, char *error, size_t error_bytes)
 {
   const bool standard = !strcmp(path, "-");
   FILE *file = standard ? stdin : fopen(path, "re");
-  *o = (struct results){0};
   if (!file) {
     snprintf(error, error_bytes, "%s: cannot be opened: %s", path, strerror(errno));
-    return false;
+    return NULL;
   }
   char *text = NULL;
   size_t used = 0, room = 0;
   bool ok = true;
   errno = 0;
   do {
-    if (used == room) {
+    if (used + 1 >= room) {
       room = room ? 2 * room : 1 << 16;
       char *larger = room <= (size_t)RESULTS_MAX_FILE_BYTES * 2 ? realloc(text, room) : NULL;
       if (!larger) {
@@ -279,27 +282,43 @@ bool results_read(struct results *o, const char *path, char *error, size_t error
       }
       text = larger;
     }
-    used += fread(text + used, 1, room - used, file);
+    used += fread(text + used, 1, room - used - 1, file);
   } while (!feof(file) && !ferror(file));
   if (ok && ferror(file)) {
     snprintf(error, error_bytes, "%s: cannot be read: %s", path, strerror(errno));
     ok = false;
   }
   if (!standard) fclose(file);
-  ok = ok && results_parse(o, standard ? "standard input" : path, text, used, error, error_bytes);
+  if (!ok) {
+    free(text);
+    return NULL;
+  }
+  text[used] = 0;
+  *bytes = used;
+  return text;
+}
+
+bool results_read(struct results *o, const char *path, char *error, size_t error_bytes)
+{
+  size_t bytes;
+  char *text = results_read_text(path, &bytes, error, error_bytes);
+  *o = (struct results){0};
+  const bool ok = text && results_parse(o, strcmp(path, "-") ? path : "standard input", text, bytes, error, error_bytes);
   free(text);
   return ok;
 }
 
 void results_free(struct results *o)
 {
-  char *const texts[] = {o->path, o->date, o->host, o->cpu, o->features, o->method, o->version, o->commit, o->compiler};
+  char *const texts[] = {o->path,   o->date,    o->host,   o->cpu,      o->features,
+                         o->method, o->version, o->commit, o->compiler, o->binary};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   for (int i = 0; i < o->count; i++) {
     free(o->c[i].name);
     free(o->c[i].label);
     free(o->c[i].time_ns);
     free(o->c[i].cpu_ns);
+    results_counters_free(&o->c[i]);
   }
   free(o->c);
   free(o->by_name);

@@ -9,7 +9,14 @@
 #include <stdint.h>
 
 /* A thousand cases of seven repetitions are 12 MiB. */
-enum { RESULTS_MAX_FILE_BYTES = 256 << 20, RESULTS_MAX_ROWS = 200000, RESULTS_MAX_TEXT = 1024 };
+enum { RESULTS_MAX_FILE_BYTES = 256 << 20, RESULTS_MAX_ROWS = 200000, RESULTS_MAX_TEXT = 1024, RESULTS_MAX_COUNTERS = 64 };
+
+/* A number beyond the times: gflops, max_error, cycles, iterations ... */
+struct results_counter {
+  char *name;
+  double *value; /* [times]; NaN: that repetition does not have it */
+  int room;
+};
 
 /* What a call of attnbench's cases does, and what stands beside it. NaN: the file does not say. */
 struct results_work {
@@ -25,19 +32,24 @@ struct results_case {
   double *time_ns, *cpu_ns; /* cpu_ns: of all threads of the process; NaN where the file has none */
   int times;                /* repetitions, in the order of the file */
   struct results_work work; /* as the first row of it says */
-  bool only_aggregate;      /* the file has no repetitions of it; its median (or mean) is the one time */
+  struct results_counter *counter;
+  int counters;
+  bool only_aggregate; /* the file has no repetitions of it; its median (or mean) is the one time */
 };
 
 struct results {
   char *path;
   /* Of the context; "" where the file does not say. */
-  char *date, *host, *cpu, *features, *method, *version, *commit, *compiler;
+  char *date, *host, *cpu, *features, *method, *version, *commit, *compiler, *binary;
   int64_t cpus;           /* 0: it does not say */
   struct results_case *c; /* in the order of the file */
   int *by_name;           /* [count]: their order by name */
   int count, left_out;    /* left_out: rows without a time (errors, kernels that were wrong or cannot run) */
   struct json_t *rest;    /* the document without benchmarks[]: as it stands in the file, of any content */
 };
+
+/* The whole file as terminated text to free(); path "-" is standard input. NULL: error says why. */
+char *results_read_text(const char *path, size_t *bytes, char *error, size_t error_bytes);
 
 /* path "-" is standard input. False: error says why; results is empty then. */
 bool results_read(struct results *results, const char *path, char *error, size_t error_bytes);

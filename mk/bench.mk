@@ -31,5 +31,5 @@ $(BUILD)/gen/build_info.h: FORCE
 	  printf '#define BUILD_KIND "%s"\n' '$(if $(SANITIZE),sanitized,release)'; } > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(BUILD)/obj/bench/json_report.o: $(BUILD)/gen/build_info.h
-$(BUILD)/obj/bench/json_report.o: BASE_CFLAGS += -I$(BUILD)/gen
+$(BUILD)/obj/bench/json_report.o $(BUILD)/obj/bench/build_identity.o: $(BUILD)/gen/build_info.h
+$(BUILD)/obj/bench/json_report.o $(BUILD)/obj/bench/build_identity.o: BASE_CFLAGS += -I$(BUILD)/gen

@@ -1,9 +1,9 @@
 # Statistics and verdicts: what their tests link beyond libattn.
 $(BUILD)/tests/test_stats: $(BUILD)/obj/bench/stats.o
-$(BUILD)/tests/test_results: $(BUILD)/obj/bench/results.o
+$(BUILD)/tests/test_results: $(BUILD)/obj/bench/results.o $(BUILD)/obj/bench/results_counters.o
 $(BUILD)/tests/test_results: UNIT_LIBS += -ljansson
 
-$(BUILD)/tests/stats_driver: $(BUILD)/obj/tests/stats_driver.o $(BUILD)/obj/bench/stats.o
+$(BUILD)/tests/stats_driver: $(BUILD)/obj/tests/stats_driver.o $(BUILD)/obj/bench/stats.o $(BUILD)/obj/bench/welch.o
 	@mkdir -p $(@D)
 	$(CC) $(OPT) -o $@ $^ -lm
 

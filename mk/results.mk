@@ -35,7 +35,7 @@ dist: ## static build/dist/attnbench-<architecture> of DIST_ARCH (x86_64 aarch64
 
 dist-%:
 	tools/dist-libs.sh $(DIST)/$*/sysroot $* $*-linux-gnu-g++ $*-linux-gnu-ar
-	+$(MAKE) --no-print-directory BUILD=$(DIST)/$* CC=$*-linux-gnu-gcc CXX=$*-linux-gnu-g++ AR=$*-linux-gnu-ar HWLOC=0 \
+	+$(MAKE) --no-print-directory BUILD=$(DIST)/$* CC=$*-linux-gnu-gcc CXX=$*-linux-gnu-g++ AR=$*-linux-gnu-ar HWLOC=0 LIBPQ=0 \
 	  SANITIZE= CPPFLAGS='-isystem $(abspath $(DIST)/$*/sysroot/include)' DIST_LIBRARIES=$(DIST)/$*/sysroot/lib \
 	  $(DIST)/$*/attnbench-static
 	$*-linux-gnu-strip -o $(DIST)/attnbench-$* $(DIST)/$*/attnbench-static

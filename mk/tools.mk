@@ -1,7 +1,7 @@
-# The command. mk/bench.mk (read before this file) sets BENCH_OBJ and BENCH_LIBS.
+# The command. mk/bench.mk and mk/history.mk (read before this file) set BENCH_OBJ, BENCH_LIBS, NO_LIBPQ, HISTORY_LIBS.
 TOOLS_SRC  := $(sort $(wildcard tools/*.c)) examples/sentence.c
-TOOLS_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/main.c,$(TOOLS_SRC)))
-TOOLS_LIBS := -ljansson
+TOOLS_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/main.c $(NO_LIBPQ),$(TOOLS_SRC)))
+TOOLS_LIBS := -ljansson $(HISTORY_LIBS)
 
 command: $(BUILD)/attnbench ## build the command, build/attnbench
 

@@ -4,6 +4,7 @@
 #include "cpu_identity.h"
 #include "results_page.h"
 
+#include "../bench/build_identity.h"
 #include "../bench/presets.h"
 #include "../dispatch/internal.h"
 
@@ -123,7 +124,7 @@ static void describe(FILE *out, const char *preset, double load)
   struct tm utc;
   strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &utc));
   const uint32_t found = attn_cpu_features();
-  fprintf(out, "- %s, attnbench %s, commit %s, %s\n", date, attn_version(), BUILD_COMMIT, BUILD_COMPILER);
+  fprintf(out, "- %s, attnbench %s, commit %s, %s\n", date, attn_version(), build_commit(), BUILD_COMPILER);
   fprintf(out, "- %s%d core%s, L1d %zu KiB, L2 %zu KiB, L3 %zu KiB\n", cpu_is_virtual() ? "virtual machine, " : "",
           t->cores, t->cores == 1 ? "" : "s", t->l1d_bytes / 1024, t->l2_bytes / 1024, t->l3_bytes / 1024);
   describe_load(out, load, t->cores);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the static libraries that a distributable attnbench links and Debian does not ship: Google Benchmark from Debian's
-# source package, jansson from Debian's package of the other architecture. Nothing is installed; no root is needed.
+# source package, jansson and SQLite from Debian's packages of the other architecture. Nothing is installed; no root is needed.
 #
 # usage: dist-libs.sh DIR MACHINE CXX AR      writes DIR/include and DIR/lib; does nothing if they are complete
 #
@@ -46,12 +46,18 @@ apt() {
 cd "$work"
 apt update || fail "no package lists for $suite, $arch"
 apt source benchmark > /dev/null || fail "no source package 'benchmark'"
-apt download "libjansson-dev:$arch" || fail "no package 'libjansson-dev:$arch'"
+for package in libjansson-dev libsqlite3-dev; do
+  apt download "$package:$arch" || fail "no package '$package:$arch'"
+done
 
 dpkg-deb -x libjansson-dev_*.deb jansson
 cp jansson/usr/include/jansson*.h jansson/usr/include/*/jansson*.h "$dir/include/" 2> /dev/null || true
 cp "jansson/usr/lib/$machine-linux-gnu/libjansson.a" "$dir/lib/"
 [ -e "$dir/include/jansson.h" ] && [ -e "$dir/include/jansson_config.h" ] || fail "libjansson-dev has other paths now"
+
+dpkg-deb -x libsqlite3-dev_*.deb sqlite3
+cp sqlite3/usr/include/sqlite3.h "$dir/include/" && cp "sqlite3/usr/lib/$machine-linux-gnu/libsqlite3.a" "$dir/lib/" ||
+  fail "libsqlite3-dev has other paths now"
 
 cp -r benchmark-*/include/benchmark "$dir/include/"
 for source in benchmark-*/src/*.cc; do

@@ -12,15 +12,17 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 static const char good[] =
     "{\"context\": {\"date\": \"2024-02-29T12:00:00+00:00\", \"host_name\": \"h\", \"num_cpus\": 2, \"cpu_model\": \"cpu\","
     " \"method_version\": \"1\", \"json_schema_version\": 1, \"load_avg\": [1.5]},\n"
     "\"benchmarks\": [\n"
     "{\"name\": \"b/1\", \"run_name\": \"b/1\", \"run_type\": \"iteration\", \"real_time\": 2.5, \"cpu_time\": 2,"
-    " \"time_unit\": \"us\", \"label\": \"first\"},\n"
+    " \"time_unit\": \"us\", \"label\": \"first\", \"gflops\": 12.5, \"repetitions\": 2},\n"
     "{\"name\": \"a\", \"run_type\": \"iteration\", \"real_time\": 7, \"cpu_time\": 2, \"time_unit\": \"ns\"},\n"
-    "{\"name\": \"b/1\", \"run_name\": \"b/1\", \"run_type\": \"iteration\", \"real_time\": 3e0, \"time_unit\": \"us\"},\n"
+    "{\"name\": \"b/1\", \"run_name\": \"b/1\", \"run_type\": \"iteration\", \"real_time\": 3e0, \"time_unit\": \"us\","
+    " \"cycles\": 7},\n"
     "{\"name\": \"b/1_median\", \"run_name\": \"b/1\", \"run_type\": \"aggregate\", \"aggregate_name\": \"median\","
     " \"real_time\": 99, \"time_unit\": \"us\"},\n"
     "{\"name\": \"c_mean\", \"run_name\": \"c\", \"run_type\": \"aggregate\", \"aggregate_name\": \"mean\","
@@ -49,6 +51,12 @@ static void reads_a_good_file(void **state)
   assert_true(b->time_ns[0] == 2500 && b->time_ns[1] == 3000);
   assert_true(b->cpu_ns[0] == 2000 && isnan(b->cpu_ns[1]));
   assert_false(b->only_aggregate);
+  assert_int_equal(b->counters, 2);
+  assert_string_equal(b->counter[0].name, "gflops");
+  assert_true(b->counter[0].value[0] == 12.5 && isnan(b->counter[0].value[1]));
+  assert_string_equal(b->counter[1].name, "cycles");
+  assert_true(isnan(b->counter[1].value[0]) && b->counter[1].value[1] == 7);
+  assert_true(json_is_array(json_object_get(r.rest, "left_out")) && !json_object_get(r.rest, "benchmarks"));
   assert_true(results_find(&r, "c")->only_aggregate && results_find(&r, "c")->time_ns[0] == 1e9);
   assert_true(results_find(&r, "a")->time_ns[0] == 7);
   assert_null(results_find(&r, "d"));
