@@ -121,7 +121,8 @@ void bench_bars_print(FILE *out, bool markdown, const struct bench_row *rows, in
   for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
     const struct table t = {rows, count, (enum attn_isa)isa};
     bool any = false;
-    for (int i = 0; i < count; i++) any |= rows[i].state == BENCH_TIMED && rows[i].isa == t.isa;
+    for (int i = 0; i < count; i++)
+      any |= rows[i].state == BENCH_TIMED && rows[i].isa == t.isa && rows[i].c.shape.dtype == ATTN_F32;
     if (!any || !attn_isa_exists(t.isa)) continue;
     for (int i = 0; i < BARS; i++) {
       const double value = reached(&t, &bars[i]);

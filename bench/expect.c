@@ -113,10 +113,11 @@ static bool find_not_finite(const struct bench_tensors *t, char *why, size_t byt
   return false;
 }
 
-struct bench_verdict bench_expect_check(const struct bench_expectation *e, const struct bench_tensors *t)
+struct bench_verdict bench_expect_check(const struct bench_expectation *e, const struct attn_kernel *kernel,
+                                        const struct bench_tensors *t)
 {
   const struct attn_problem *p = &t->problem;
-  const double bound = bench_error_bound(p->dtype), unit = e->max_abs > 0 ? e->max_abs : 1;
+  const double bound = bench_error_bound(p->dtype, kernel), unit = e->max_abs > 0 ? e->max_abs : 1;
   struct bench_verdict verdict = {.right = false};
   if (find_not_finite(t, verdict.why, sizeof verdict.why)) {
     verdict.error = NAN;

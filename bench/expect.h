@@ -26,7 +26,8 @@ struct bench_verdict {
   char why[160]; /* if wrong: where and by how much */
 };
 
-/* Compares the checked rows with the bound and looks at every element for NaN and Inf. */
-struct bench_verdict bench_expect_check(const struct bench_expectation *e, const struct bench_tensors *t);
+/* Compares the checked rows with the bound of that kernel and looks at every element for NaN and Inf. */
+struct bench_verdict bench_expect_check(const struct bench_expectation *e, const struct attn_kernel *kernel,
+                                        const struct bench_tensors *t);
 
 #endif

@@ -31,7 +31,7 @@ static double measure(const struct attn_kernel *kernel, struct bench_tensors *t,
   struct gbench_repetition repetition[REPETITIONS];
   const double start = bench_clock();
   bench_tensors_poison(t);
-  if (!attn_run(plan, &t->args) && bench_expect_check(expected, t).right) {
+  if (!attn_run(plan, &t->args) && bench_expect_check(expected, kernel, t).right) {
     struct bench_timing timing = {.plan = plan,
                                   .args = &t->args,
                                   .roofs = roofs,

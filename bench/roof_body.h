@@ -17,6 +17,9 @@ typedef float roof_vector;
 typedef float roof_vector __attribute__((vector_size(ROOF_VECTOR_BYTES)));
 #endif
 typedef uint64_t roof_word __attribute__((vector_size(ROOF_VECTOR_BYTES < 16 ? 16 : ROOF_VECTOR_BYTES)));
+#ifndef ROOF_STEP
+#define ROOF_STEP(a, x, y) ((a) * (x) + (y))
+#endif
 enum { ROOF_WORD_BYTES = sizeof(roof_word), ROOF_STEP_BYTES = 128, ROOF_MAX_STREAMS = 8 };
 
 static float roof_fma(long rounds)
@@ -30,7 +33,7 @@ static float roof_fma(long rounds)
   for (long r = 0; r < rounds; r++)
     for (int s = 0; s < ROOF_FMA_STEPS; s++)
 #pragma GCC unroll 32
-      for (int i = 0; i < ROOF_ACCUMULATORS; i++) a[i] = a[i] * x + y;
+      for (int i = 0; i < ROOF_ACCUMULATORS; i++) a[i] = ROOF_STEP(a[i], x, y);
 #pragma GCC unroll 32
   for (int i = 0; i < ROOF_ACCUMULATORS; i++) sum += a[i];
   return ((const float *)&sum)[0];

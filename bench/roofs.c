@@ -13,6 +13,7 @@ static const struct roof_loops *const all_loops[] = {
 #if defined(__x86_64__)
     &roof_loops_avx2,
     &roof_loops_avx512,
+    &roof_loops_avx512bf16,
 #elif defined(__aarch64__)
     &roof_loops_neon,
 #endif

@@ -120,7 +120,8 @@ static void check_and_time(struct bench_runner *runner, attn_plan *plan, struct 
     return;
   }
   const double once_s = bench_clock() - start;
-  const struct bench_verdict verdict = bench_expect_check(&runner->expected, &runner->tensors);
+  const struct bench_verdict verdict =
+      bench_expect_check(&runner->expected, attn_kernel_find(attn_plan_kernel(plan)), &runner->tensors);
   row->max_error = verdict.error;
   if (!verdict.right) {
     row->state = BENCH_WRONG;

@@ -52,7 +52,8 @@ static bool is_right(struct tuner *t, attn_plan *plan)
     snprintf(t->tuned->note, sizeof t->tuned->note, "%s", attn_error_message());
     return false;
   }
-  const struct bench_verdict verdict = bench_expect_check(&t->expected, &t->tensors);
+  const struct bench_verdict verdict =
+      bench_expect_check(&t->expected, attn_kernel_find(attn_plan_kernel(plan)), &t->tensors);
   if (verdict.right) return true;
   t->tuned->state = BENCH_TUNER_WRONG;
   snprintf(t->tuned->note, sizeof t->tuned->note, "%s", verdict.why);

@@ -12,6 +12,7 @@ struct verify_truth {
    * summation in f32 can follow: then an eighth of the largest sum of p|v| stands in. Among N(0, 1) values with any number
    * of independent elements max|o| is the larger one. */
   double unit;
+  double weight; /* the largest sum of p|v|, among the first and last queries */
 };
 bool bench_truth_create(struct verify_truth *truth, const struct grid_case *c);
 void bench_truth_destroy(struct verify_truth *truth);

@@ -18,7 +18,7 @@ const struct attn_kernel *const attn_kernels[] = {
     NULL};
 #undef KERNEL
 
-static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "neon"};
+static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512bf16", "neon"};
 
 const char *attn_isa_name(enum attn_isa isa) { return isa < ATTN_ISA_COUNT ? isa_names[isa] : "any"; }
 
@@ -59,7 +59,7 @@ static attn_status parse_kernel(const struct attn_kernel **kernel, const char *w
 {
   const struct attn_kernel *found = attn_kernel_find(value);
   if (!found) {
-    char names[768] = "";
+    char names[960] = "";
     for (const struct attn_kernel *const *k = attn_kernels; *k; k++) append(names, sizeof names, (*k)->name);
     return attn_fail(ATTN_ERR_ENVIRONMENT, "%s=%s: no such kernel; valid: %s", where, value, names);
   }

@@ -54,7 +54,7 @@ enum attn_feature {
 };
 
 /* In order of preference; ATTN_ISA names the highest that may be used. */
-enum attn_isa { ATTN_ISA_SCALAR = 0, ATTN_ISA_AVX2, ATTN_ISA_AVX512, ATTN_ISA_NEON, ATTN_ISA_COUNT };
+enum attn_isa { ATTN_ISA_SCALAR = 0, ATTN_ISA_AVX2, ATTN_ISA_AVX512, ATTN_ISA_AVX512BF16, ATTN_ISA_NEON, ATTN_ISA_COUNT };
 
 /* The features this object file was compiled for, from the compiler's own macros: flags and run-time check agree. */
 enum {
@@ -166,8 +166,9 @@ static inline const float *attn_part_max(const struct attn_parts *parts, int64_t
 static inline int64_t attn_part_floats(int64_t rows, int64_t Dv) { return (rows * (Dv + 2) + 15) / 16 * 16; }
 
 enum {
-  ATTN_KERNEL_COMPARISON = 1u << 0, /* for comparison only: used when named, never chosen */
-  ATTN_KERNEL_WHOLE_HEAD = 1u << 1  /* takes all rows of a (b, hkv) in one unit */
+  ATTN_KERNEL_COMPARISON = 1u << 0,  /* for comparison only: used when named, never chosen */
+  ATTN_KERNEL_WHOLE_HEAD = 1u << 1,  /* takes all rows of a (b, hkv) in one unit */
+  ATTN_KERNEL_BF16_WEIGHTS = 1u << 2 /* rounds weights to bf16: an error of its own, docs/numerics.md */
 };
 
 /* The split of a head's keys: at most ATTN_MOST_PARTS parts. */

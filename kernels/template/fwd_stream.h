@@ -14,7 +14,11 @@
 
 #include "../scores.h"
 #include "output.h"
+#ifdef ATTN_PAIRS /* vec_<isa>.h has dot products of pairs */
+#include "pack_pairs.h"
+#else
 #include "pack.h"
+#endif
 
 #include <float.h>
 #include <string.h>
@@ -40,10 +44,11 @@ struct stream {
   struct attn_row *row;                           /* [tiles * MR]; rows of padding repeat the last one */
   float *max;                                     /* [tiles * MR] reference of the exponentials */
   float *sum;                                     /* [tiles * MR][VL] */
-  float *q;                                       /* [tiles][Dqk][MR] */
-  float *o;                                       /* output.h: tile by tile */
-  float *k, *v;                                   /* the block, packed */
-  float *p;                                       /* [group_tiles][MR][P_STRIDE] scores, then weights */
+  float *packed_sum; /* the same of the weights as they were packed, if that rounds them (PACKED > 1) */
+  float *q;          /* [tiles][packed(Dqk)][MR] */
+  float *o;          /* output.h: tile by tile */
+  float *k, *v;      /* the block, packed */
+  float *p;          /* [group_tiles][MR][P_STRIDE] scores, then weights */
 };
 
 /* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */
@@ -72,10 +77,11 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(row, s->tiles * MR);
   TAKE(max, s->tiles * MR);
   TAKE(sum, s->tiles * MR * VL);
-  TAKE(q, s->tiles * MR * p->Dqk);
+  TAKE(packed_sum, PACKED > 1 ? s->tiles * MR * VL : 0);
+  TAKE(q, s->tiles * MR * packed(p->Dqk));
   TAKE(o, s->tiles * MR * s->values);
-  TAKE(k, s->block_keys * p->Dqk);
-  TAKE(v, s->block_keys * s->values);
+  TAKE(k, s->block_keys * packed(p->Dqk));
+  TAKE(v, packed(s->block_keys) * s->values);
   TAKE(p, s->group_tiles * MR * P_STRIDE);
 #undef TAKE
   return used;
@@ -95,7 +101,8 @@ static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, 
   const float rescale = attn_exp2(s->max[r] - top);
   s->max[r] = top;
   for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
-  for (int64_t j = 0; j < done; j++) p[j] *= rescale;
+  for (int64_t l = 0; PACKED > 1 && l < VL; l++) s->packed_sum[r * VL + l] *= rescale;
+  scale_weights(p, done, rescale);
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     float *o = s->o + tile_row_at(t, i, left, s->values);
@@ -119,6 +126,8 @@ __attribute__((noinline)) static void follow_max(struct stream *s, int64_t t, in
   raise_max(s, t, i, highest, p, from);
 }
 
+static inline void add_to(float *lanes, vf x) { vf_store(lanes, vf_add(vf_load(lanes), x)); }
+
 /* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
 __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
@@ -131,7 +140,7 @@ __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int
     vf_store(p + j, weight);
     sum = vf_add(sum, weight);
   }
-  vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
+  add_to(s->sum + r * VL, sum);
 }
 
 /* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR. */
@@ -223,14 +232,14 @@ static inline uint32_t live_panels(const struct stream *s, int64_t t, int64_t j0
 /* Scores of a row tile and neighbouring key panels. A function of its own, so that its loop has all registers for itself.
  */
 __attribute__((noinline)) static void score_panels(float *restrict p, const float *restrict q, const float *restrict k,
-                                                   int64_t depth, int64_t panels)
+                                                   int64_t depth, int64_t panels, float factor)
 {
   for (; panels > 0; panels--, p += NR, k += NR * depth) {
     vf score[MR][NV];
     ZERO_TILE(score, MR, NV);
     qk_tile(score, q, k, depth);
     UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, score[i][l]);
+      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
   }
 }
 
@@ -238,13 +247,13 @@ __attribute__((noinline)) static void score_panels(float *restrict p, const floa
 static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, bool *hides)
 {
   const struct attn_problem *problem = s->unit->problem;
-  const int64_t depth = problem->Dqk;
+  const int64_t depth = packed(problem->Dqk);
   const bool edits = attn_edits_scores(problem);
   const uint32_t live = live_panels(s, t, j0, keys, hides);
   for (uint32_t rest = live; rest;) {
     int64_t from, to;
     rest = next_run(rest, round_up(keys, NR), &from, &to);
-    score_panels(p + from, s->q + t * MR * depth, s->k + from * depth, depth, (to - from) / NR);
+    score_panels(p + from, s->q + t * MR * depth, s->k + from * depth, depth, (to - from) / NR, problem->q_factor);
     for (int64_t i = 0; i < MR; i++) {
       float *row = p + i * P_STRIDE;
       if (*hides || edits) attn_edit_scores(problem, &s->row[t * MR + i], j0 + from, to - from, row + from);
@@ -252,6 +261,8 @@ static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64
         weigh_any(s, t, i, row, from, to);
       else
         weigh_row(s, t, i, row, from, to);
+      const vf sum = pack_weights(row, from, to);
+      if (PACKED > 1) add_to(s->packed_sum + (t * MR + i) * VL, sum);
     }
   }
   return live;
@@ -277,7 +288,7 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
     for (int64_t g = 0; g < n; g++) live[g] = weigh_tile(s, first + g, j0, keys, s->p + g * MR * P_STRIDE, &hides[g]);
     for (int64_t left = 0; left < s->values; left += NR) {
       const int64_t width = s->values - left < NR ? s->values - left : NR;
-      const float *v = s->v + left * s->block_keys;
+      const float *v = s->v + left * packed(s->block_keys);
       for (int64_t g = 0; g < n; g++) {
         float *o = s->o + tile_row_at(first + g, 0, left, s->values);
         const float *p = s->p + g * MR * P_STRIDE;
@@ -289,13 +300,21 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
           int64_t from, to;
           rest = next_run(rest, keys, &from, &to);
           if (width == NR)
-            wide_value_tile(o, p + from, v + from * NR, to - from);
+            wide_value_tile(o, p + from / PACKED, v + from / PACKED * NR, packed(to - from));
           else
-            narrow_value_tile(o, p + from, v + from * VL, to - from);
+            narrow_value_tile(o, p + from / PACKED, v + from / PACKED * VL, packed(to - from));
         }
       }
     }
   }
+}
+
+/* Weights that were rounded together, as those of equal scores are, do not sum up to l: O is normalised by what they do sum
+ * up to, while l, which LSE is made of, keeps its precision. */
+static inline float packing_factor(const struct stream *s, int64_t r, float sum)
+{
+  const float sum_packed = PACKED > 1 ? vf_hsum(vf_load(s->packed_sum + r * VL)) : 0;
+  return sum_packed > 0 ? sum / sum_packed : 1;
 }
 
 static inline void stream_finish(const struct stream *s)
@@ -304,7 +323,8 @@ static inline void stream_finish(const struct stream *s)
   for (int64_t r = 0; r < u->row1 - u->row0; r++) {
     u->row_max[r] = s->max[r];
     u->row_sum[r] = vf_hsum(vf_load(s->sum + r * VL));
-    write_row(u, r, s->o, s->values, attn_finish_row(u, u->row0 + r, &u->row_max[r], &u->row_sum[r]));
+    const float packing = packing_factor(s, r, u->row_sum[r]);
+    write_row(u, r, s->o, s->values, packing * attn_finish_row(u, u->row0 + r, &u->row_max[r], &u->row_sum[r]));
   }
 }
 
@@ -319,8 +339,9 @@ static inline void stream_run(const struct attn_unit *u)
     s.max[r] = -FLT_MAX;
   }
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
+  if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);
   memset(s.o, 0, (size_t)(padded * s.values) * sizeof *s.o);
-  for (int64_t t = 0; t < s.tiles; t++) pack_q(s.q + t * MR * p->Dqk, u, u->row0 + t * MR, u->row1);
+  for (int64_t t = 0; t < s.tiles; t++) pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
   const int64_t first = s.row[0].first / s.block_keys * s.block_keys, limit = s.row[padded - 1].limit;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = first; j0 < limit; j0 += s.block_keys) {

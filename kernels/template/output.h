@@ -26,31 +26,6 @@ ALWAYS_INLINE void add_value_tile(float *restrict o, const float *restrict p, in
     }
 }
 
-/* O += P V for a block that holds NaN or Inf in V: a hidden key (weight -0) must not be multiplied. One value panel of
- * `width` columns. live: bit j / NR says whether P of key j was computed.
- *
- * Bit for bit what add_value_tile() makes of finite values: which of the two a row meets depends on the last key of its
- * unit, and a row's bits must not. So the sum of each run of live panels starts at zero and is fused likewise. */
-__attribute__((noinline, cold)) static void value_tile_careful(float *o, const float *p, int64_t p_stride, const float *v,
-                                                               uint32_t live, int64_t keys, int64_t width)
-{
-  while (live) {
-    const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
-    const int64_t from = (int64_t)first * NR, end = (int64_t)(first + panels) * NR, to = end < keys ? end : keys;
-    for (int64_t i = 0; i < MR; i++)
-      for (int64_t d = 0; d < width; d++) {
-        float acc = 0;
-        for (int64_t j = from; j < to; j++) {
-          const float weight = p[i * p_stride + j];
-          if (weight == 0 && __builtin_signbit(weight)) continue;
-          acc = __builtin_fmaf(weight, v[j * width + d], acc);
-        }
-        o[i * width + d] += acc;
-      }
-    live &= ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
-  }
-}
-
 /* Row r of the unit: O = factor * o. */
 static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float factor)
 {

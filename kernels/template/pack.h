@@ -1,4 +1,5 @@
-/* Packing: whatever the caller's strides, the tiles read contiguous, zero-padded panels.
+/* Packing: whatever the caller's strides, the tiles read contiguous, zero-padded panels. Here a packed float is one
+ * element; pack_pairs.h has the same functions for two.
  *
  *   Q  [row tile][Dqk][MR]        scaled, so that scores come out in log2 units
  *   K  [key panel][Dqk][NR]       transposed
@@ -6,11 +7,12 @@
 #ifndef ATTN_PACK_H
 #define ATTN_PACK_H
 
-#include "../kernel.h"
+#include "edge.h"
 
 #include <float.h>
 
-static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+enum { PACKED = 1 }; /* elements to a packed float */
+static inline int64_t packed(int64_t n) { return n; }
 
 /* Rows [row, row + MR) of the unit's head; those at or beyond row_end become 0. */
 static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
@@ -51,14 +53,26 @@ static inline void pack_k(float *restrict dst, const element *restrict src, cons
     for (int64_t d = 0; d < depth; d++) dst[j / NR * NR * depth + d * NR + j % NR] = 0;
 }
 
-/* Up to VL values of a row from element d on, whatever their stride. */
-static inline vf load_edge(const element *row, int64_t step, int64_t d, int64_t width)
+/* What the QK tile makes of a packed Q needs nothing more. */
+static inline vf scaled_score(vf score, float factor)
 {
-  const int64_t have = width - d < VL ? width - d : VL;
-  if (step == 1) return el_load_n(row + d, (int)have);
-  float gathered[VL] = {0};
-  for (int64_t l = 0; l < have; l++) gathered[l] = el_get(row[(d + l) * step]);
-  return vf_load(gathered);
+  (void)factor;
+  return score;
+}
+
+/* Packs weights p[from..to) of a row: they may stay as they are. Returns the sum of them as packed, if that can differ. */
+static inline vf pack_weights(float *p, int64_t from, int64_t to)
+{
+  (void)p;
+  (void)from;
+  (void)to;
+  return vf_zero();
+}
+
+/* Packed weights [0, n) of a row, times factor. */
+static inline void scale_weights(float *p, int64_t n, float factor)
+{
+  for (int64_t j = 0; j < n; j++) p[j] *= factor;
 }
 
 /* Values of keys [0, n), written for a block of `keys`. Returns whether all of them are finite. */
@@ -83,6 +97,31 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
     }
   }
   return !vf_any_beyond(far, FLT_MAX);
+}
+
+/* O += P V for a block that holds NaN or Inf in V: a hidden key (weight -0) must not be multiplied. One value panel of
+ * `width` columns. live: bit j / NR says whether P of key j was computed.
+ *
+ * Bit for bit what add_value_tile() makes of finite values: which of the two a row meets depends on the last key of its
+ * unit, and a row's bits must not. So the sum of each run of live panels starts at zero and is fused likewise. */
+__attribute__((noinline, cold)) static void value_tile_careful(float *o, const float *p, int64_t p_stride, const float *v,
+                                                               uint32_t live, int64_t keys, int64_t width)
+{
+  while (live) {
+    const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
+    const int64_t from = (int64_t)first * NR, end = (int64_t)(first + panels) * NR, to = end < keys ? end : keys;
+    for (int64_t i = 0; i < MR; i++)
+      for (int64_t d = 0; d < width; d++) {
+        float acc = 0;
+        for (int64_t j = from; j < to; j++) {
+          const float weight = p[i * p_stride + j];
+          if (weight == 0 && __builtin_signbit(weight)) continue;
+          acc = __builtin_fmaf(weight, v[j * width + d], acc);
+        }
+        o[i * width + d] += acc;
+      }
+    live &= ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
+  }
 }
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Both are rank-1 updates of MR x NV accumulators: MR broadcasts of the left operand times NV loads of the right one.
  * The ISA file defines MR and NV so that MR*NV accumulators cover the FMA latency and everything fits the
- * registers. */
+ * registers. A packed float is one element, or a pair of 16-bit ones where the packing says so (pack_pairs.h); then the
+ * depth and the keys count pairs, and vf_step() is a dot product of pairs. */
 #ifndef ATTN_TILE_BROADCAST_H
 #define ATTN_TILE_BROADCAST_H
 
@@ -10,6 +11,9 @@
 #include "unroll.h"
 
 enum { NR = NV * VL };
+#ifndef ATTN_PAIRS
+#define vf_step vf_fma
+#endif
 
 /* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR]. */
 ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
@@ -19,7 +23,7 @@ ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float 
     UNROLLED_FOR (j, NV) right[j] = vf_load(k + j * VL);
     UNROLLED_FOR (i, MR) {
       const vf left = vf_set(q[i]);
-      UNROLLED_FOR (j, NV) acc[i][j] = vf_fma(left, right[j], acc[i][j]);
+      UNROLLED_FOR (j, NV) acc[i][j] = vf_step(left, right[j], acc[i][j]);
     }
     q += MR;
     k += NR;
@@ -36,7 +40,7 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
       right[n] = n < nv ? vf_load(v + n * VL) : vf_zero(); /* constant bounds, or clang keeps it in memory */
     UNROLLED_FOR (i, MR) {
       const vf left = vf_set(p[i * p_stride]);
-      UNROLLED_FOR (n, NV) acc[i][n] = n < nv ? vf_fma(left, right[n], acc[i][n]) : acc[i][n];
+      UNROLLED_FOR (n, NV) acc[i][n] = n < nv ? vf_step(left, right[n], acc[i][n]) : acc[i][n];
     }
     p++;
     v += nv * VL;

@@ -59,6 +59,25 @@ double bound_stored(attn_dtype dtype, double exact, double bound)
   }
 }
 
+void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
+                        const double *o_row, const double *probabilities, double *bound)
+{
+  const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s, k = b * p->k.b + h / p->G * p->k.h;
+  const int64_t v = b * p->v.b + h / p->G * p->v.h;
+  for (int64_t j = 0; j < p->Skv; j++) {
+    if (!(probabilities[j] > 0)) continue;
+    double lost = 0; /* of the score, by flushing */
+    for (int64_t d = 0; d < p->Dqk; d++)
+      lost += fabs((double)attn_element_get(p->dtype, args->q, q + d * p->q.d)) +
+              fabs((double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d));
+    const double spread = probabilities[j] * 2 * 0x1p-126 * fabs(p->scale) * lost;
+    for (int64_t d = 0; d < p->Dv; d++) {
+      const double x = value(p, args, v + j * p->v.s + d * p->v.d);
+      bound[d] += 0x1p-8 * probabilities[j] * x + spread * (x + fabs(o_row[d])) + 0x1p-125;
+    }
+  }
+}
+
 double bound_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, const double *o_row,
                  const double *probabilities, double lse, double *bound)
 {

@@ -30,6 +30,11 @@ double bound_ordinary(const struct attn_problem *problem); /* relative to max|O|
 double bound_row(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                  const double *o_row, const double *probabilities, double lse, double *bound);
 
+/* Adds the error of rounding weights to bf16 (ATTN_KERNEL_BF16_WEIGHTS): 2^-8 of each, and denormal elements of Q, K and V
+ * taken for 0. */
+void bound_bf16_weights(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
+                        const double *o_row, const double *probabilities, double *bound);
+
 /* The bound of an element of O of that type: the f32 bound, then the rounding to nearest of the store. */
 double bound_stored(attn_dtype dtype, double exact, double bound);
 

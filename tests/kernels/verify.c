@@ -62,7 +62,8 @@ static bool is_ordinary(const struct check_case *c)
 
 /* Compares the outputs with the oracle. max|O| of a tensor of a handful of elements may be next to nothing by cancellation;
  * below 64 elements max|V| takes its place. */
-static bool compare(const struct tensors *t, const struct check_case *c, struct verdict *verdict)
+static bool compare(const struct attn_kernel *kernel, const struct tensors *t, const struct check_case *c,
+                    struct verdict *verdict)
 {
   const struct attn_problem *p = &t->problem;
   const bool ordinary = is_ordinary(c);
@@ -84,6 +85,7 @@ static bool compare(const struct tensors *t, const struct check_case *c, struct 
         } else {
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
+        if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, i, row, scores, bound);
         for (int64_t d = 0; d < p->Dv && verdict->ok; d++) {
           const float got = attn_element_get(p->dtype, o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d);
           const double limit = bound_stored(p->dtype, row[d], bound[d]);
@@ -297,7 +299,7 @@ static bool run_int8(const struct attn_kernel *kernel, const struct check_case *
   bool ok = run_by_plan(kernel, t, 1, cache, verdict);
   if (ok && !tensors_gaps_untouched(t, OUTPUT_FILL, &name))
     ok = fail(verdict, "wrote between or around the elements of %s", name);
-  if (ok && compare(&stored, c, verdict)) {
+  if (ok && compare(kernel, &stored, c, verdict)) {
     struct outputs first;
     keep(&first, t);
     run_cached(kernel, c, t, &first, seed, verdict);
@@ -322,7 +324,7 @@ static bool run_all(const struct attn_kernel *kernel, const struct check_case *c
   const char *name;
   if (!tensors_gaps_untouched(t, OUTPUT_FILL, &name))
     return fail(verdict, "wrote between or around the elements of %s", name);
-  if (!compare(t, c, verdict)) return false;
+  if (!compare(kernel, t, c, verdict)) return false;
   struct outputs first;
   keep(&first, t);
   bool ok = true;

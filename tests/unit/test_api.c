@@ -1,6 +1,8 @@
 /* What attn.h promises beyond the numbers: defaults, empty problems, reuse, workspaces. */
 #include "problem.h"
 
+#include "../../dispatch/internal.h"
+
 #include <math.h>
 
 /* Runs and returns a copy of o followed by lse. */
@@ -244,6 +246,43 @@ static void a_plan_tells_what_it_is(void **state)
   attn_plan_destroy(plan);
 }
 
+/* A mean of equal values is that value, also where all weights but one err alike when a kernel rounds them: 0.5018 is far
+ * from the nearest bf16 number, 0.5. LSE is that of the weights before. */
+static void a_mean_of_ones_is_one(void **state)
+{
+  (void)state;
+  enum { QUERIES = 32, KEYS = 513 };
+  const double score = -0.6896;
+  uint16_t q[QUERIES], k[KEYS], v[KEYS], o[QUERIES];
+  float lse[QUERIES];
+  for (int dtype = ATTN_F16; dtype <= ATTN_BF16; dtype++) {
+    const attn_desc d = {.dtype = (attn_dtype)dtype,
+                         .B = 1,
+                         .Hq = 1,
+                         .Hkv = 1,
+                         .Sq = QUERIES,
+                         .Skv = KEYS,
+                         .Dqk = 1,
+                         .Dv = 1,
+                         .scale = (float)-score};
+    for (int i = 0; i < QUERIES; i++) attn_element_put(d.dtype, q, i, 1);
+    for (int j = 0; j < KEYS; j++) attn_element_put(d.dtype, k, j, j ? -1 : 0);
+    for (int j = 0; j < KEYS; j++) attn_element_put(d.dtype, v, j, 1);
+    for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
+      if ((*kernel)->dtype != d.dtype || (*kernel)->needs & ~attn_cpu_features()) continue;
+      const attn_status status = attn_forward(&d, &(attn_options){.kernel = (*kernel)->name, .threads = 1},
+                                              &(attn_args){.q = q, .k = k, .v = v, .o = o, .lse = lse});
+      if (status == ATTN_ERR_UNSUPPORTED) continue;
+      assert_int_equal(status, ATTN_OK);
+      for (int i = 0; i < QUERIES; i++) {
+        if (attn_element_get(d.dtype, o, i) != 1)
+          fail_msg("%s: a mean of ones is %.9g", (*kernel)->name, (double)attn_element_get(d.dtype, o, i));
+        assert_true(fabs((double)lse[i] - log(1 + (KEYS - 1) * exp(score))) < 1e-5);
+      }
+    }
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -251,7 +290,7 @@ int main(void)
       cmocka_unit_test(explicit_zero_scale),     cmocka_unit_test(mask_defaults),
       cmocka_unit_test(causal_offsets_saturate), cmocka_unit_test(empty_problems),
       cmocka_unit_test(plans_are_reusable),      cmocka_unit_test(own_workspace),
-      cmocka_unit_test(a_plan_tells_what_it_is),
+      cmocka_unit_test(a_plan_tells_what_it_is), cmocka_unit_test(a_mean_of_ones_is_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,35 @@ static void isa_limits(void **state)
   assert_string_equal(choose(UINT32_MAX, ATTN_ISA_SCALAR)->name, "fwd_f32_scalar");
 }
 
+#if defined(__x86_64__)
+/* Dot products of bf16 pairs where the CPU has them and nobody forbids them. */
+static void bf16_by_pairs(void **state)
+{
+  (void)state;
+  attn_desc d = small_desc();
+  d.dtype = ATTN_BF16;
+  d.Hq = d.Hkv;
+  d.Sq = 64; /* too many rows for decoding */
+  struct attn_problem p;
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  static const struct {
+    uint32_t features;
+    enum attn_isa limit;
+    const char *expected;
+  } cases[] = {{AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_COUNT, "fwd_bf16_avx512bf16"},
+               {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_AVX512BF16, "fwd_bf16_avx512bf16"},
+               {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_AVX512, "fwd_bf16_avx512"},
+               {AVX512, ATTN_ISA_COUNT, "fwd_bf16_avx512"},
+               {AVX2 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_COUNT, "fwd_bf16_avx2"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const struct attn_restrictions r = {.features = cases[i].features, .isa = cases[i].limit};
+    const struct attn_kernel *kernel = NULL;
+    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+    assert_string_equal(kernel->name, cases[i].expected);
+  }
+}
+#endif
+
 static void few_rows_are_decoded(void **state)
 {
   (void)state;
@@ -104,6 +133,8 @@ static void the_list_is_sound(void **state)
     if ((*k)->isa == ATTN_ISA_SCALAR) assert_int_equal((*k)->needs, 0);
     if ((*k)->isa == ATTN_ISA_AVX2) assert_int_equal((*k)->needs, AVX2);
     if ((*k)->isa == ATTN_ISA_AVX512) assert_int_equal((*k)->needs & AVX512, AVX512);
+    if ((*k)->isa == ATTN_ISA_AVX512BF16)
+      assert_int_equal((*k)->needs & (AVX512 | ATTN_FEATURE_AVX512BF16), AVX512 | ATTN_FEATURE_AVX512BF16);
   }
   assert_null(attn_kernel_find("fwd_f32"));
 }
@@ -296,18 +327,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, clean_environment, clean_environment)
   const struct CMUnitTest tests[] = {
-      TEST(every_combination_of_features),
-      TEST(isa_limits),
-      TEST(few_rows_are_decoded),
-      TEST(the_list_is_sound),
-      TEST(missing_features_are_named),
-      TEST(environment_and_options_both_restrict),
-      TEST(plans_obey),
-      TEST(typos_list_the_valid_names),
-      TEST(conflicting_demands),
-      TEST(thread_counts),
-      TEST(debug_explains_each_kernel),
-      TEST(detection_is_consistent),
+    TEST(every_combination_of_features),
+    TEST(isa_limits),
+#if defined(__x86_64__)
+    TEST(bf16_by_pairs),
+#endif
+    TEST(few_rows_are_decoded),
+    TEST(the_list_is_sound),
+    TEST(missing_features_are_named),
+    TEST(environment_and_options_both_restrict),
+    TEST(plans_obey),
+    TEST(typos_list_the_valid_names),
+    TEST(conflicting_demands),
+    TEST(thread_counts),
+    TEST(debug_explains_each_kernel),
+    TEST(detection_is_consistent),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,39 @@
+/* AVX-512 with BF16: the verbs of vec_avx512.h, and those of pairs of bf16 elements (pack_pairs.h).
+ *
+ * vdpbf16ps takes denormal elements for 0 and flushes denormal sums, whatever MXCSR says. */
+#ifndef ATTN_VEC_AVX512BF16_H
+#define ATTN_VEC_AVX512BF16_H
+#define ATTN_PAIRS
+
+#include "vec_avx512.h"
+
+/* c + a0 b0 + a1 b1 in each lane. */
+static inline vf vf_dot_pairs(vf a, vf b, vf c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
+
+#define vf_step vf_dot_pairs
+
+/* Pairs of neighbours of the 2 VL numbers low, high; rounded to nearest even. */
+static inline vf vf_pairs_of(vf low, vf high) { return (vf)_mm512_cvtne2ps_pbh(high, low); }
+
+static inline vf vf_pair_first(vf pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16)); }
+static inline vf vf_pair_second(vf pairs)
+{
+  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32((int)0xffff0000u)));
+}
+
+/* Lane by lane, rounded to nearest even; exact for numbers that are bf16 already. */
+static inline vf vf_pair_up(vf first, vf second)
+{
+  const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(first));
+  const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(second));
+  return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
+/* x, but 0 in place of each element whose weight is -0. */
+static inline vf vf_hide_pairs(vf x, vf weights)
+{
+  const __mmask32 hidden = _mm512_cmpeq_epi16_mask(_mm512_castps_si512(weights), _mm512_set1_epi16((short)0x8000));
+  return _mm512_castsi512_ps(_mm512_mask_mov_epi16(_mm512_castps_si512(x), hidden, _mm512_setzero_si512()));
+}
+
+#endif
