@@ -91,12 +91,12 @@ static void cell_x_share(const struct bench_row *r, char *cell) { number(cell, "
 
 static void cell_x_scalar(const struct bench_row *r, char *cell)
 {
-  number(cell, r->scalar_sliced ? "%.1f s" : "%.1f  ", value_x_scalar(r));
+  number(cell, r->scalar_sliced ? "%.1f*" : "%.1f ", value_x_scalar(r));
 }
 
 static void cell_x_autovec(const struct bench_row *r, char *cell)
 {
-  number(cell, r->autovec_sliced ? "%.1f s" : "%.1f  ", value_x_autovec(r));
+  number(cell, r->autovec_sliced ? "%.1f*" : "%.1f ", value_x_autovec(r));
 }
 
 static const struct column {
@@ -243,7 +243,7 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
         "x scalar, x autovec: against fwd_*_scalar and the\nbest fwd_*_autovec of this CPU, same buffers, same threads",
         out);
   if (sliced)
-    fputs("; s: they were timed on a slice of the problem (fewer heads and\nqueries, all keys) and compared by GFLOP/s",
+    fputs("; *: they were timed on a slice of the problem (fewer heads and\nqueries, all keys) and compared by GFLOP/s",
           out);
   fprintf(out, ". max error: max|o - oracle|/max|oracle|, float64, %s.\n",
           whole ? "all rows" : "all rows or, of large problems, a sample");

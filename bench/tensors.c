@@ -143,26 +143,29 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
 
 bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors *whole, double most_flops, int threads)
 {
-  enum { FEW_QUERIES = 64 };
+  /* Units of work have about a hundred rows: this many a thread keep all threads busy to the end, as the whole would. */
+  enum { FEW_QUERIES = 64, ROWS_PER_THREAD = 256 };
   const struct attn_problem *p = &whole->problem;
   struct attn_problem cut = *p;
   *slice = *whole;
   slice->owned = false;
-  if (attn_problem_flops(&cut) <= most_flops) return false;
-  cut.B = 1;
-  while (attn_problem_flops(&cut) > most_flops) { /* heads first, but enough of them to occupy the threads */
+  while (attn_problem_flops(&cut) > most_flops && cut.B * cut.Hq * cut.Sq / 2 >= (int64_t)threads * ROWS_PER_THREAD) {
     const int64_t queries = cut.Sq;
-    if (cut.Hkv / 2 >= threads || (cut.Sq <= FEW_QUERIES && cut.Hkv > 1))
+    if (cut.B > 1)
+      cut.B /= 2;
+    else if (cut.Hkv > 1 && (cut.Hkv / 2 >= threads || cut.Sq <= FEW_QUERIES))
       cut.Hkv /= 2;
     else if (cut.Sq > 1)
       cut.Sq = (cut.Sq + 1) / 2;
     else
       break;
+    cut.Hq = cut.Hkv * p->G;
     cut.diagonal += queries - cut.Sq; /* the last queries stay the last */
   }
-  slice->desc.B = 1;
+  if (cut.B == p->B && cut.Hkv == p->Hkv && cut.Sq == p->Sq) return false;
+  slice->desc.B = cut.B;
   slice->desc.Hkv = cut.Hkv;
-  slice->desc.Hq = cut.Hkv * p->G;
+  slice->desc.Hq = cut.Hq;
   slice->desc.Sq = cut.Sq;
   slice->desc.q = p->q;
   slice->desc.k = p->k;

@@ -24,8 +24,8 @@ size_t bench_tensors_bytes(const struct bench_shape *shape);
 bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *shape, uint64_t seed, int threads, char *error,
                           size_t error_bytes);
 
-/* The last queries of the first heads of the first batch of *whole, on the same buffers with the same keys: as much of it
- * as most_flops allow, at least one query of one KV head. *whole itself if it is small enough. Returns whether it was
+/* The last queries of the first heads of the first batches of *whole, on the same buffers with the same keys: as much of it
+ * as most_flops allow, but enough rows to occupy all threads. *whole itself if it is small enough. Returns whether it was
  * cut. */
 bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors *whole, double most_flops, int threads);
 

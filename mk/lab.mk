@@ -11,3 +11,7 @@ $(BUILD)/tests/stats_driver: $(BUILD)/obj/tests/stats_driver.o $(BUILD)/obj/benc
 TEST_SUITES += stats-scipy
 suite_stats-scipy := python3 tests/stats_scipy.py $(BUILD)/tests/stats_driver
 suite_stats-scipy_needs := $(BUILD)/tests/stats_driver
+
+# The slice of the references.
+SLICE_OBJ := $(addprefix $(BUILD)/obj/bench/,tensors.o case.o memory.o mask.o team.o)
+$(BUILD)/tests/test_slice: $(SLICE_OBJ)
