@@ -14,3 +14,22 @@ lint-tidy/tools/db_pg.c: TIDY_FLAGS += $(shell pkg-config --cflags libpq 2>/dev/
 
 # Change points: what their test links beyond libattn.
 $(BUILD)/tests/test_edivisive: $(BUILD)/obj/bench/edivisive.o $(BUILD)/obj/bench/welch.o $(BUILD)/obj/bench/stats.o
+
+PYTHON ?= python3
+# The command on a file, on a PostgreSQL server that the test starts, and with writers that are killed.
+HISTORY_TEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/history
+TEST_SUITES += history history-postgres history-stress history-stress-postgres
+suite_history := $(HISTORY_TEST)/verbs.py $(BUILD)/attnbench
+suite_history_needs := $(BUILD)/attnbench
+suite_history-postgres := $(HISTORY_TEST)/verbs.py $(BUILD)/attnbench --postgres
+suite_history-postgres_needs := $(BUILD)/attnbench
+suite_history-stress := $(HISTORY_TEST)/stress.py $(BUILD)/attnbench --runs 15
+suite_history-stress_needs := $(BUILD)/attnbench
+suite_history-stress-postgres := $(HISTORY_TEST)/stress.py $(BUILD)/attnbench --runs 15 --postgres
+suite_history-stress-postgres_needs := $(BUILD)/attnbench
+
+stress-history: build ## the full bar: 8 writers x 500 runs, one killed again and again, on SQLite and PostgreSQL (minutes)
+	$(HISTORY_TEST)/stress.py $(BUILD)/attnbench --runs 500
+	$(HISTORY_TEST)/stress.py $(BUILD)/attnbench --runs 500 --postgres
+
+.PHONY: stress-history

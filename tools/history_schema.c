@@ -53,7 +53,10 @@ static bool read_version(struct database *db, int64_t *version, struct complaint
 {
   int64_t found;
   if (database_is_postgresql(db)) {
-    if (!ask(db, "SELECT CASE WHEN to_regclass('attnbench_schema') IS NULL THEN 0 ELSE 1 END", &found, why)) return false;
+    /* Not to_regclass(): it may answer from a cache that does not know yet what another program has just committed. */
+    if (!ask(db, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'attnbench_schema'",
+             &found, why))
+      return false;
     *version = 0;
     return !found || ask(db, "SELECT version FROM attnbench_schema", version, why);
   }
