@@ -1,8 +1,8 @@
 # attnbench: `make run` and `make test` are all a newcomer needs; `make` builds, `make help` lists the rest.
 #
 # Variables: BUILD (folder of everything made, default build), CC, CXX, DEBUG=1 (no optimisation of non-kernel code),
-# SANITIZE=address,undefined, HWLOC=0 (topology from sysfs: static and cross builds), PREFIX, DESTDIR. Objects mirror the
-# source tree below $(BUILD)/obj.
+# V=1 (shows every command), SANITIZE=address,undefined, HWLOC=0 (topology from sysfs: static and cross builds), PREFIX,
+# DESTDIR. Objects mirror the source tree below $(BUILD)/obj.
 
 BUILD  ?= build
 PREFIX ?= /usr/local
@@ -46,6 +46,14 @@ LIB_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(KERNEL_DIRS))) $(filter-out $(N
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB_LIBS := $(if $(filter 0,$(HWLOC)),,-lhwloc) -lm -lpthread
 
+# A line for each step; V=1: the commands themselves; make -s: nothing.
+ifneq ($(V),1)
+Q := @
+ifeq (,$(findstring s,$(firstword -$(MAKEFLAGS))))
+say = @printf '  %-4s  %s\n' $1 $@
+endif
+endif
+
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 
@@ -54,23 +62,27 @@ LIB_LIBS := $(if $(filter 0,$(HWLOC)),,-lhwloc) -lm -lpthread
 lib: $(BUILD)/libattn.a $(BUILD)/libattn.so ## build libattn.a and libattn.so
 
 $(BUILD)/libattn.a: $(LIB_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/libattn.so: $(LIB_OBJ)
-	$(CC) $(OPT) -shared -fopenmp -Wl,-soname,libattn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--no-undefined \
+	$(call say,SO)
+	$(Q)$(CC) $(OPT) -shared -fopenmp -Wl,-soname,libattn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--no-undefined \
 	  -o $@ $^ $(LIB_LIBS)
-	ln -sf libattn.so $(BUILD)/libattn.so.$(SOVERSION)
+	$(Q)ln -sf libattn.so $(BUILD)/libattn.so.$(SOVERSION)
 
 # The compiler's own vectoriser is compared with at its defaults.
 $(BUILD)/obj/kernels/arm/fwd_f32_autovec_neon.o: FLAGS_neon :=
 kernel_suffix = $(lastword $(subst _, ,$(notdir $(basename $1))))
 $(BUILD)/obj/kernels/%.o: kernels/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
 FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512bf16) $(FLAGS_neon) \

@@ -11,16 +11,19 @@ BASE_CXXFLAGS := -std=c++17 -Wall -Wextra $(OPT) $(HARDEN) -fPIC $(CPPFLAGS) $(C
 COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null || echo -modified)
 
 $(BUILD)/libattnbench.a: $(BENCH_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # The loops of the roofs need the flags of their ISA like kernels do, in every build.
 $(BUILD)/obj/bench/roof_%.o: bench/roof_%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) -O3 -ffp-contract=fast $(FLAGS_$*) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) -O3 -ffp-contract=fast $(FLAGS_$*) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/bench/gbench_shim.o: bench/gbench_shim.cc $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(BASE_CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CXX)
+	$(Q)$(CXX) $(BASE_CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when the commit or the flags change, so that a result never names a build it did not come from.
 $(BUILD)/gen/build_info.h: FORCE

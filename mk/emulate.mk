@@ -8,7 +8,8 @@ EMULATE      := $(BUILD)/emulate
 # (BUILD and HWLOC=0 are given by whoever asks for it.) --no-warnings: libgomp's dlopen(), which is never called
 $(BUILD)/tests/check_dispatch: $(BUILD)/obj/tests/emulate/check_dispatch.o $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS)
 
 # Where packages are missing, the suites say so and count what they skip.
 emulate-tests:

@@ -16,7 +16,8 @@ FUZZ_LINK_FLAGS  = -fsanitize=fuzzer,$(subst fuzzer-no-link$(COMMA),,$(SANITIZE)
 COMMA := ,
 $(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROGRAM_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CXX) $(OPT) $(FUZZ_LINK_FLAGS) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CXX) $(OPT) $(FUZZ_LINK_FLAGS) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
 
 fuzz-build: $(FUZZ_TARGETS:%=fuzz-build-%)
 $(FUZZ_TARGETS:%=fuzz-build-%): fuzz-build-%:

@@ -5,7 +5,8 @@ $(BUILD)/tests/test_results: UNIT_LIBS += -ljansson
 
 $(BUILD)/tests/stats_driver: $(BUILD)/obj/tests/stats_driver.o $(BUILD)/obj/bench/stats.o $(BUILD)/obj/bench/welch.o
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -o $@ $^ -lm
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -o $@ $^ -lm
 
 # Random inputs for each of its functions; SciPy need not be there.
 TEST_SUITES += stats-scipy

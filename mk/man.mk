@@ -11,13 +11,16 @@ man: $(MAN_FILES) ## man page and completions of bash, zsh and fish, in build/ma
 
 $(MAN)/described: $(BUILD)/attnbench tools/describe.sh
 	@mkdir -p $(@D)
-	tools/describe.sh $(BUILD)/attnbench > $@
+	$(call say,GEN)
+	$(Q)tools/describe.sh $(BUILD)/attnbench > $@
 
 $(MAN)/attnbench.1: $(MAN)/described tools/man.awk
-	awk -v version=$(VERSION) -v date="$(shell git log -1 --format=%cs 2>/dev/null)" -f tools/man.awk $< > $@
+	$(call say,GEN)
+	$(Q)awk -v version=$(VERSION) -v date="$(shell git log -1 --format=%cs 2>/dev/null)" -f tools/man.awk $< > $@
 
 $(MAN)/attnbench.bash $(MAN)/_attnbench $(MAN)/attnbench.fish: $(MAN)/described tools/completion.awk
-	awk -v shell=$(if $(filter %.bash,$@),bash,$(if $(filter %.fish,$@),fish,zsh)) -f tools/completion.awk $< > $@
+	$(call say,GEN)
+	$(Q)awk -v shell=$(if $(filter %.bash,$@),bash,$(if $(filter %.fish,$@),fish,zsh)) -f tools/completion.awk $< > $@
 
 install-man: $(MAN_FILES) ## install man page and completions below DESTDIR/PREFIX
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(MANDIR) $(BASH_COMPLETION_DIR) $(ZSH_COMPLETION_DIR) $(FISH_COMPLETION_DIR))

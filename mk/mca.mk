@@ -16,15 +16,18 @@ FIXTURE_OBJ = $(if $(filter x86_64,$(ARCH)),$(FIXTURES:%=$(BUILD)/obj/tools/mca/
 # Objects of tools/mca are compiled as kernels are.
 $(BUILD)/obj/tools/mca/fixtures/%.o: tools/mca/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/tools/mca/time_%.o: tools/mca/tile_time.c kernels/x86/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_$(call kernel_suffix,$*)) -DTILE_SOURCE='"../../kernels/x86/$*.c"' \
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_$(call kernel_suffix,$*)) -DTILE_SOURCE='"../../kernels/x86/$*.c"' \
 	  -MMD -MP -c -o $@ $<
 
 $(BUILD)/time_%: $(BUILD)/obj/tools/mca/time_%.o
-	$(CC) $(OPT) -o $@ $<
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -o $@ $<
 
 lint-tidy/tools/mca/tile_time.c: TIDY_FLAGS = $(FLAGS_avx2) -DTILE_SOURCE='"../../kernels/x86/fwd_f32_avx2.c"'
 

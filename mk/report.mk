@@ -6,7 +6,8 @@ REPORT_GEN := $(BUILD)/gen/report
 
 $(REPORT_GEN)/page.js: $(REPORT_JS) mk/report.mk
 	@mkdir -p $(@D)
-	cat $(REPORT_JS) > $@
+	$(call say,GEN)
+	$(Q)cat $(REPORT_JS) > $@
 
 $(REPORT_GEN)/page.html $(REPORT_GEN)/page.css: $(REPORT_GEN)/%: tools/report/%
 	@mkdir -p $(@D)

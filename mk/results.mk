@@ -1,7 +1,8 @@
 # What was found out: docs/evidence.list in the command, docs/results.md from this machine.
 $(BUILD)/gen/evidence_list.h: docs/evidence.list tools/evidence.awk
 	@mkdir -p $(@D)
-	awk -f tools/evidence.awk docs/evidence.list > $@
+	$(call say,GEN)
+	$(Q)awk -f tools/evidence.awk docs/evidence.list > $@
 
 $(BUILD)/obj/tools/evidence.o: $(BUILD)/gen/evidence_list.h
 $(BUILD)/obj/tools/evidence.o: BASE_CFLAGS += -I$(BUILD)/gen
@@ -43,6 +44,7 @@ dist-%:
 
 # attnbench, linked otherwise. What the linker says of dlopen() concerns libgomp's offloading, which nothing here uses.
 $(BUILD)/attnbench-static: $(BUILD)/obj/tools/main.o $(BENCH_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
-	$(CXX) $(OPT) -static -fopenmp -o $@ $^ -L$(DIST_LIBRARIES) $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CXX) $(OPT) -static -fopenmp -o $@ $^ -L$(DIST_LIBRARIES) $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
 
 .PHONY: dist results results-built check-evidence

@@ -14,16 +14,19 @@ KERNEL_TEST_OBJ := $(KERNEL_TEST_SRC:%.c=$(BUILD)/obj/%.o)
 # exp2_<isa>.c and half_<isa>.c are compiled as the kernels of that ISA are.
 $(ISA_TEST_SRC:%.c=$(BUILD)/obj/%.o): $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/check_kernels: $(KERNEL_TEST_OBJ) $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -fopenmp -o $@ $^ $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -fopenmp -o $@ $^ $(LIB_LIBS)
 
 # For emulators and foreign machines: one file, without hwloc (BUILD and HWLOC=0 are given by whoever asks for it).
 $(BUILD)/tests/check_kernels_static: $(KERNEL_TEST_OBJ) $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS) # libgomp's dlopen() is never called
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -static -fopenmp -Wl,--no-warnings -o $@ $^ $(LIB_LIBS) # libgomp's dlopen() is never called
 
 # Seed of the harness; a fixed one, so that `make test` of one commit says the same twice. TEST_SEED=$RANDOM looks further.
 TEST_SEED ?= 1
@@ -41,7 +44,8 @@ UNIT_LIBS := -lcmocka
 
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -fopenmp -o $@ $^ $(UNIT_LIBS) $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -fopenmp -o $@ $^ $(UNIT_LIBS) $(LIB_LIBS)
 
 unit-tests: $(UNIT_BIN)
 sanitized-tests:

@@ -7,15 +7,18 @@ command: $(BUILD)/attnbench ## build the command, build/attnbench
 
 # Everything but main(), for tests to link against.
 $(BUILD)/libattntools.a: $(TOOLS_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # BENCH_OBJ whole, and before the archive: each needs the other.
 $(BUILD)/attnbench: $(BUILD)/obj/tools/main.o $(BENCH_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
-	$(CC) $(OPT) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(BUILD)/libattntools.a $(BUILD)/libattn.a
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -fopenmp -o $@ $^ -lcmocka $(TOOLS_LIBS) $(LIB_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(OPT) -fopenmp -o $@ $^ -lcmocka $(TOOLS_LIBS) $(LIB_LIBS)
 
 TEST_SUITES += npy atomic-file
 suite_npy := $(BUILD)/tests/test_npy
