@@ -6,6 +6,7 @@
 #include "../kernels/reference/half.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What is appended, K or V. */
@@ -15,6 +16,15 @@ struct source {
   attn_strides stride;
   int64_t width;
 };
+
+/* A row of keys, turned, takes the place of the row in the source. */
+static struct source turn_row(const struct source *s, int64_t from, const struct attn_rope *rope, int64_t position,
+                              float *row)
+{
+  for (int64_t d = 0; d < s->width; d++) row[d] = attn_element_get(s->dtype, s->base, from + d * s->stride.d);
+  attn_rope_turn(rope, position, row, 1);
+  return (struct source){ATTN_F32, row, {0, 0, 0, 1}, s->width};
+}
 
 static void put_row(attn_dtype dtype, void *to, int64_t at, const struct source *s, int64_t from)
 {
@@ -114,6 +124,17 @@ static void append_token(struct attn_cache *c, int64_t b, int64_t h, int64_t key
   c->v_scale[scale] = quantise_row((int8_t *)c->v + to_v, v, from_v);
 }
 
+static attn_status check_rope(const struct attn_cache *c, int64_t b, const attn_tokens *t)
+{
+  if (t->rope->desc.dims > c->desc.Dqk)
+    return attn_fail(ATTN_ERR_INVALID, "tokens.rope turns %lld elements, but Dqk = %lld", (long long)t->rope->desc.dims,
+                     (long long)c->desc.Dqk);
+  if (c->length[b] + t->n > ATTN_ROPE_POSITIONS)
+    return attn_fail(ATTN_ERR_INVALID, "n = %lld tokens after %lld: with a rope positions lie below %d", (long long)t->n,
+                     (long long)c->length[b], (int)ATTN_ROPE_POSITIONS);
+  return ATTN_OK;
+}
+
 attn_status attn_cache_append(attn_cache *c, int64_t b, const attn_tokens *t)
 {
   attn_status status = attn_cache_check(c, b);
@@ -127,10 +148,25 @@ attn_status attn_cache_append(attn_cache *c, int64_t b, const attn_tokens *t)
   status = check_room(c, b, t->n);
   if (!status) status = check_source(&k, "k", heads, t->n);
   if (!status) status = check_source(&v, "v", heads, t->n);
+  if (!status && t->rope) status = check_rope(c, b, t);
+  float *row = NULL;
+  if (!status && t->rope) {
+    row = malloc((size_t)c->desc.Dqk * sizeof *row);
+    if (!row) status = attn_fail(ATTN_ERR_NO_MEMORY, "no memory for a row of Dqk = %lld", (long long)c->desc.Dqk);
+  }
   if (status) return status;
   for (int64_t h = 0; h < heads; h++)
-    for (int64_t i = 0; i < t->n; i++)
-      append_token(c, b, h, c->length[b] + i, &k, h * k.stride.h + i * k.stride.s, &v, h * v.stride.h + i * v.stride.s);
+    for (int64_t i = 0; i < t->n; i++) {
+      const int64_t at = c->length[b] + i, from_k = h * k.stride.h + i * k.stride.s,
+                    from_v = h * v.stride.h + i * v.stride.s;
+      if (row) {
+        const struct source turned = turn_row(&k, from_k, t->rope, at, row);
+        append_token(c, b, h, at, &turned, 0, &v, from_v);
+      } else {
+        append_token(c, b, h, at, &k, from_k, &v, from_v);
+      }
+    }
+  free(row);
   c->length[b] += t->n;
   return ATTN_OK;
 }

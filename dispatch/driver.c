@@ -34,7 +34,8 @@ static attn_status check_args(const struct attn_plan *plan, const attn_args *arg
                               {"mask", args->mask, e->mask},
                               {"alibi_slopes", args->alibi_slopes, e->alibi_slopes},
                               {"sinks", args->sinks, e->sinks},
-                              {"kv_lengths", args->kv_lengths, e->kv_lengths}};
+                              {"kv_lengths", args->kv_lengths, e->kv_lengths},
+                              {"blocks", args->blocks, e->blocks}};
   enum { INPUTS = sizeof in / sizeof *in };
   const struct buffer out[] = {{"o", args->o, e->o}, {"lse", args->lse, args->lse ? e->lse : 0}};
   for (int i = 0; i < INPUTS; i++)
@@ -120,6 +121,7 @@ static struct attn_unit make_unit(const struct run *run, int64_t head, int64_t r
                             .alibi_slopes = run->args->alibi_slopes,
                             .sinks = run->args->sinks,
                             .kv_lengths = run->args->kv_lengths,
+                            .blocks = run->args->blocks,
                             .row_max = row_max,
                             .row_sum = row_max + plan->unit_rows,
                             .scratch = scratch};

@@ -114,8 +114,8 @@ static attn_status check_mask(struct attn_problem *p, const attn_desc *desc)
   p->mask_kind = desc->mask.kind;
   p->mask_length = p->Skv;
   if (desc->mask.kind == ATTN_MASK_NONE) return ATTN_OK;
-  if (desc->mask.kind != ATTN_MASK_BOOL && desc->mask.kind != ATTN_MASK_ADDITIVE)
-    return attn_fail(ATTN_ERR_INVALID, "mask.kind = %d is not one of ATTN_MASK_NONE, _BOOL, _ADDITIVE",
+  if (desc->mask.kind != ATTN_MASK_BOOL && !attn_mask_adds(desc->mask.kind))
+    return attn_fail(ATTN_ERR_INVALID, "mask.kind = %d is not one of ATTN_MASK_NONE, _BOOL, _ADDITIVE, _ADDITIVE_F16",
                      (int)desc->mask.kind);
   if (desc->mask.length < 0 || desc->mask.length > p->Skv)
     return attn_fail(ATTN_ERR_INVALID, "mask.length = %lld is not within 0..Skv = %lld", (long long)desc->mask.length,
@@ -124,8 +124,52 @@ static attn_status check_mask(struct attn_problem *p, const attn_desc *desc)
   p->mask = desc->mask.stride;
   if (!p->mask.b && !p->mask.h && !p->mask.s && !p->mask.d) p->mask = (attn_strides){0, 0, p->mask_length, 1};
   const struct tensor mask = {
-      "mask", &p->mask, {p->B, p->Hq, p->Sq, p->mask_length}, p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float), false};
+      "mask", &p->mask, {p->B, p->Hq, p->Sq, p->mask_length}, attn_mask_element(p->mask_kind), false};
   return check_tensor(&mask, ATTN_BHSD);
+}
+
+attn_status attn_blocks_resolve(struct attn_problem *p, const attn_block_mask *blocks)
+{
+  const struct {
+    const char *name;
+    int64_t value;
+  } fields[] = {{"queries", blocks->queries}, {"keys", blocks->keys}, {"b", blocks->b}, {"h", blocks->h}};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (fields[i].value < 0)
+      return attn_fail(ATTN_ERR_INVALID, "blocks.%s = %lld is negative", fields[i].name, (long long)fields[i].value);
+  if (!blocks->queries != !blocks->keys)
+    return attn_fail(ATTN_ERR_INVALID, "blocks of %lld queries x %lld keys: give both, or 0 for no block mask",
+                     (long long)blocks->queries, (long long)blocks->keys);
+  if (!blocks->keys) return ATTN_OK;
+  const int64_t across = p->Skv ? (p->Skv - 1) / blocks->keys + 1 : 0, down = p->Sq ? (p->Sq - 1) / blocks->queries + 1 : 0;
+  p->block_queries = blocks->queries;
+  p->block_keys = blocks->keys;
+  p->block_row = across / 8 + (across % 8 != 0);
+  p->block_b = blocks->b;
+  p->block_h = blocks->h;
+  int64_t last, span;
+  if (p->B && p->Hq &&
+      (__builtin_mul_overflow(down, p->block_row, &last) || __builtin_mul_overflow(p->B - 1, blocks->b, &span) ||
+       __builtin_add_overflow(last, span, &last) || __builtin_mul_overflow(p->Hq - 1, blocks->h, &span) ||
+       __builtin_add_overflow(last, span, &last)))
+    return attn_fail(ATTN_ERR_OVERFLOW, "blocks.b = %lld, blocks.h = %lld: the bitmaps exceed the address space",
+                     (long long)blocks->b, (long long)blocks->h);
+  return ATTN_OK;
+}
+
+static attn_status check_rope(struct attn_problem *p, const attn_rope *rope, int64_t offset)
+{
+  p->rope = rope;
+  if (!rope) return ATTN_OK;
+  if (rope->desc.dims > p->Dqk)
+    return attn_fail(ATTN_ERR_INVALID, "rope turns %lld elements, but Dqk = %lld", (long long)rope->desc.dims,
+                     (long long)p->Dqk);
+  const int64_t most = ATTN_ROPE_POSITIONS / 2; /* Sq, Skv and the offset add up to a position */
+  if (p->Sq >= most || p->Skv > 2 * most - 1 || offset <= -most || offset >= most || p->Skv + offset >= 2 * most)
+    return attn_fail(ATTN_ERR_INVALID,
+                     "with a rope Sq = %lld and causal_offset = %lld must be below %lld, and Skv = %lld below %lld",
+                     (long long)p->Sq, (long long)offset, (long long)most, (long long)p->Skv, (long long)(2 * most));
+  return ATTN_OK;
 }
 
 /* Positions and windows beyond this reach over any tensor; sums of a few stay far from overflow. */
@@ -177,6 +221,8 @@ static attn_status check_positions(struct attn_problem *p, const attn_desc *desc
     return attn_fail(ATTN_ERR_INVALID, "with ATTN_ALIBI Sq, Skv and causal_offset (%lld) must be below %lld",
                      (long long)desc->causal_offset, (long long)most);
   attn_status status = check_window(&p->window_left, "window_left", desc->window_left, desc->flags & ATTN_WINDOW_LEFT);
+  if (!status) status = check_rope(p, desc->rope, offset);
+  if (!status) status = attn_blocks_resolve(p, &desc->blocks);
   if (!status) status = check_window(&p->window_right, "window_right", desc->window_right, desc->flags & ATTN_WINDOW_RIGHT);
   return status;
 }
@@ -244,6 +290,13 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
   return check_positions(p, desc);
 }
 
+static size_t blocks_bytes(const struct attn_problem *p)
+{
+  if (!p->block_keys || !p->B || !p->Hq || !p->Sq || !p->Skv) return 0;
+  const int64_t rows = (p->Sq - 1) / p->block_queries + 1;
+  return (size_t)((p->B - 1) * p->block_b + (p->Hq - 1) * p->block_h + rows * p->block_row);
+}
+
 struct attn_extents attn_problem_extents(const struct attn_problem *p)
 {
   const size_t element_bytes = attn_element_bytes(p->dtype);
@@ -254,11 +307,12 @@ struct attn_extents attn_problem_extents(const struct attn_problem *p)
       .o = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dv}, &p->o, element_bytes),
       .mask = p->mask_kind == ATTN_MASK_NONE ? 0
                                              : extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->mask_length}, &p->mask,
-                                                            p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float)),
+                                                            attn_mask_element(p->mask_kind)),
       .lse = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, 1}, &p->lse, sizeof(float)),
       .alibi_slopes = p->alibi ? (size_t)p->Hq * sizeof(float) : 0,
       .sinks = p->sinks ? (size_t)p->Hq * sizeof(float) : 0,
       .kv_lengths = p->kv_lengths ? (size_t)p->B * sizeof(int64_t) : 0,
+      .blocks = blocks_bytes(p),
   };
 }
 

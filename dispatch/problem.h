@@ -10,9 +10,12 @@ attn_status attn_problem_resolve(struct attn_problem *problem, const attn_desc *
 /* Bytes from the first to one past the last element of each tensor; 0 if it has no element. Never overflows for a
  * problem that was resolved. */
 struct attn_extents {
-  size_t q, k, v, o, mask, lse, alibi_slopes, sinks, kv_lengths;
+  size_t q, k, v, o, mask, lse, alibi_slopes, sinks, kv_lengths, blocks;
 };
 struct attn_extents attn_problem_extents(const struct attn_problem *problem);
+
+/* Fills the block mask's fields of a problem whose sizes are known. */
+attn_status attn_blocks_resolve(struct attn_problem *problem, const attn_block_mask *blocks);
 
 /* Checks an output [n0][n1][n2][n3] that is not part of an attn_desc, fills its strides if all are 0 and measures it. */
 attn_status attn_output_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,

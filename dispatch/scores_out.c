@@ -32,6 +32,7 @@ struct row {
   struct attn_range visible; /* as far as positions and lengths say */
   int64_t position;          /* of the query among the keys */
   int64_t mask_at;           /* mask element of key 0 */
+  const uint8_t *blocks;     /* its row of the block mask */
   float *out;                /* score of key 0 */
   float max;
 };
@@ -39,9 +40,12 @@ struct row {
 static void pack_queries(const struct block *c, int64_t b, int64_t h, int64_t i0, int64_t rows, float *q)
 {
   const struct attn_problem *p = &c->p;
-  for (int64_t r = 0; r < rows; r++)
+  const int64_t shift = p->diagonal + (p->kv_lengths ? c->args->kv_lengths[b] - p->Skv : 0);
+  for (int64_t r = 0; r < rows; r++) {
     for (int64_t d = 0; d < p->Dqk; d++)
       q[r * p->Dqk + d] = attn_element_get(p->dtype, c->args->q, b * p->q.b + h * p->q.h + (i0 + r) * p->q.s + d * p->q.d);
+    if (p->rope) attn_rope_turn(p->rope, i0 + r + shift, q + r * p->Dqk, 1);
+  }
 }
 
 /* k[d][TILE_KEYS]; keys beyond the last are 0. */
@@ -81,10 +85,11 @@ static void add_bias(const struct block *c, const struct row *row, float slope, 
     }
     if (p->alibi) s[n] -= slope * (float)(j < row->position ? row->position - j : j - row->position);
     if (p->mask_kind == ATTN_MASK_BOOL && !((const uint8_t *)c->args->mask)[at]) s[n] = -INFINITY;
-    if (p->mask_kind == ATTN_MASK_ADDITIVE) {
-      const float bias = ((const float *)c->args->mask)[at];
+    if (attn_mask_adds(p->mask_kind)) {
+      const float bias = attn_bias_get(p->mask_kind, c->args->mask, at);
       s[n] = bias == -INFINITY ? -INFINITY : s[n] + bias;
     }
+    if (row->blocks && !(row->blocks[j / p->block_keys / 8] >> j / p->block_keys % 8 & 1)) s[n] = -INFINITY;
   }
 }
 
@@ -129,12 +134,15 @@ static void run_tile(void *context, int64_t index, int thread)
   float *k = c->scratch + (size_t)thread * c->scratch_floats, *q = k + TILE_KEYS * p->Dqk;
   struct row row[TILE_ROWS];
   for (int64_t r = 0; r < rows; r++)
-    row[r] = (struct row){.visible = attn_query_range(p, length, i0 + r),
-                          .position = i0 + r + p->diagonal + length - p->Skv,
-                          .mask_at = b * p->mask.b + h * p->mask.h + (i0 + r) * p->mask.s,
-                          .out = c->out + (b - c->batch) * c->stride.b + (h - c->head) * c->stride.h +
-                                 (i0 + r - c->query) * c->stride.s,
-                          .max = -INFINITY};
+    row[r] = (struct row){
+        .visible = attn_query_range(p, length, i0 + r),
+        .position = i0 + r + p->diagonal + length - p->Skv,
+        .mask_at = b * p->mask.b + h * p->mask.h + (i0 + r) * p->mask.s,
+        .out = c->out + (b - c->batch) * c->stride.b + (h - c->head) * c->stride.h + (i0 + r - c->query) * c->stride.s,
+        .blocks = !p->block_keys
+                      ? NULL
+                      : c->args->blocks + b * p->block_b + h * p->block_h + (i0 + r) / p->block_queries * p->block_row,
+        .max = -INFINITY};
   pack_queries(c, b, h, i0, rows, q);
   for (int64_t j0 = 0; j0 < p->Skv; j0 += TILE_KEYS) {
     const int64_t keys = p->Skv - j0 < TILE_KEYS ? p->Skv - j0 : TILE_KEYS;
@@ -182,7 +190,8 @@ static attn_status check_inputs(const struct block *c, size_t bytes)
             {"mask", c->args->mask, e.mask},
             {"alibi_slopes", c->args->alibi_slopes, e.alibi_slopes},
             {"sinks", c->args->sinks, e.sinks},
-            {"kv_lengths", c->args->kv_lengths, e.kv_lengths}};
+            {"kv_lengths", c->args->kv_lengths, e.kv_lengths},
+            {"blocks", c->args->blocks, e.blocks}};
   const uintptr_t out = (uintptr_t)c->out;
   if (!c->out) return attn_fail(ATTN_ERR_INVALID, "scores is NULL; %zu bytes are written there", bytes);
   for (size_t i = 0; i < sizeof in / sizeof *in; i++) {

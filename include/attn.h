@@ -17,9 +17,9 @@
  * A key that no rule hides is visible. Query i stands at key position c = i + (Skv - Sq) + causal_offset (with kv_lengths:
  * the batch's length instead of Skv). Hidden are: keys j > c if ATTN_CAUSAL is set; keys j < c - window_left or
  * j > c + window_right if that window is set; keys at or beyond the batch's kv_lengths; keys whose boolean mask is 0 or
- * whose additive mask is -inf; keys at or beyond mask.length. A hidden key has no influence, even if it or its value is
- * NaN. A query that sees no key gives a row of zeros and LSE = -inf. NaN or Inf in a visible input propagates. Results do
- * not depend on the number of threads, bit for bit.
+ * whose additive mask is -inf; keys at or beyond mask.length; keys of blocks whose bit in the block mask is 0. A hidden key
+ * has no influence, even if it or its value is NaN. A query that sees no key gives a row of zeros and LSE = -inf. NaN or
+ * Inf in a visible input propagates. Results do not depend on the number of threads, bit for bit.
  *
  * Aliasing: o and lse must not overlap q, k, v, mask or each other; inputs may overlap freely. attn_run() checks the
  * address ranges. Alignment: that of the element type is enough.
@@ -76,8 +76,9 @@ typedef enum attn_layout {
 
 typedef enum attn_mask_kind {
   ATTN_MASK_NONE = 0,
-  ATTN_MASK_BOOL = 1,    /* one byte an entry; non-zero: the query may see the key */
-  ATTN_MASK_ADDITIVE = 2 /* f32, added to the scaled score; -inf hides the key */
+  ATTN_MASK_BOOL = 1,        /* one byte an entry; non-zero: the query may see the key */
+  ATTN_MASK_ADDITIVE = 2,    /* f32, added to the scaled score; -inf hides the key */
+  ATTN_MASK_ADDITIVE_F16 = 3 /* the same in IEEE binary16 */
 } attn_mask_kind;
 
 /* Distances, in elements, between neighbours along batch, head, sequence and element. Never negative. */
@@ -93,6 +94,17 @@ typedef struct attn_mask {
   attn_strides stride; /* all 0: contiguous [Sq][length], the same for every batch and head. Otherwise as given;
                           b, h or s of 0 broadcasts. (One element for everything: give d = 1 and length = 1.) */
 } attn_mask;
+
+/* A block-sparse mask: a bitmap over blocks of queries x keys, beside any other mask. Bit x % 8 (the lowest is 0) of byte
+ * y * row + x / 8 says whether queries [y * queries, ...) may see keys [x * keys, ...); row: the bytes that a bit for each
+ * block of keys takes. Hidden blocks cost next to nothing; best are 32 or more queries and multiples of 64 keys. */
+typedef struct attn_block_mask {
+  int64_t queries, keys; /* of a block; both 0: no such mask */
+  int64_t b, h;          /* bytes from the bitmap of a batch or query head to the next; 0: the same bitmap */
+} attn_block_mask;
+
+/* Rotary position embedding (Su et al. 2021), made by attn_rope_create(); below. */
+typedef struct attn_rope attn_rope;
 
 enum {
   ATTN_CAUSAL = 1u << 0,         /* hide the future; see causal_offset */
@@ -119,6 +131,9 @@ typedef struct attn_desc {
   attn_strides lse;                  /* b, h, s (d is ignored); all 0: contiguous [B][Hq][Sq] */
   int64_t window_left, window_right; /* >= 0; used if the flag of that side is set */
   float softcap;                     /* > 0: score = softcap * tanh(score / softcap). 0: none */
+  attn_block_mask blocks;
+  const attn_rope *rope; /* turns the queries, by their key positions, as they are read; NULL: not. It must outlive the
+                            plan. Keys are turned when they join a cache (attn_tokens) or by attn_rope_apply() */
 } attn_desc;
 
 typedef enum attn_placement {
@@ -147,6 +162,7 @@ typedef struct attn_args {
   const float *alibi_slopes; /* [Hq], required by ATTN_ALIBI */
   const float *sinks;        /* [Hq], required by ATTN_SINKS; -inf: none for that head */
   const int64_t *kv_lengths; /* [B], required by ATTN_KV_LENGTHS */
+  const uint8_t *blocks;     /* required if desc.blocks has a size */
 } attn_args;
 
 typedef struct attn_plan attn_plan;
@@ -216,6 +232,7 @@ typedef struct attn_tokens {
   int64_t n;
   const void *k, *v;
   attn_strides k_stride, v_stride;
+  const attn_rope *rope; /* turns the keys, by their positions in the sequence, before they are rounded; NULL: not */
 } attn_tokens;
 
 /* The cache's own memory, to read. Key j of head h of sequence b: element k[b*k_stride.b + h*k_stride.h + j*k_stride.s],
@@ -251,6 +268,69 @@ ATTN_API attn_status attn_cache_look(const attn_cache *cache, int64_t b, attn_ca
  * and kv_lengths must be NULL. Output bits do not depend on pages, on capacity, or on the other sequences. */
 ATTN_API attn_status attn_plan_create_cached(attn_plan **plan, const attn_desc *desc, const attn_cache *cache,
                                              const attn_options *options);
+
+/* --- Masks made ----------------------------------------------------------------------------------------------------- */
+
+/* Bytes of one bitmap of desc.blocks; 0 if it has no blocks or sizes are out of range. */
+ATTN_API size_t attn_block_mask_bytes(const attn_desc *desc);
+
+/* Which blocks may be seen: the union of the patterns of sparse transformers (Child et al. 2019, Zaheer et al. 2020). */
+typedef struct attn_block_pattern {
+  int64_t local;          /* blocks of keys that hold the positions of the block's queries, and `local` - 1 on both sides */
+  int64_t stride;         /* every stride-th block of keys, from block stride - 1 on */
+  int64_t global_keys;    /* the first blocks of keys, for all queries */
+  int64_t global_queries; /* the first blocks of queries, which see all keys */
+} attn_block_pattern;
+
+/* Writes the bitmap of a pattern for desc's Sq, Skv, causal_offset and blocks. bytes: of bitmap. */
+ATTN_API attn_status attn_block_mask_build(uint8_t *bitmap, size_t bytes, const attn_desc *desc,
+                                           const attn_block_pattern *pattern);
+/* Sets or clears one block: of queries y, of keys x. */
+ATTN_API attn_status attn_block_mask_set(uint8_t *bitmap, size_t bytes, const attn_desc *desc, int64_t y, int64_t x,
+                                         int visible);
+
+/* The boolean mask of a tree of n speculative tokens behind `prefix` keys: mask[i * row_stride + j] = 1 for all keys of the
+ * prefix, for token i itself (key prefix + i) and for its ancestors, else 0. parent[i]: its parent's index, below i; -1: it
+ * follows the prefix. Use without ATTN_CAUSAL, with mask.length = prefix + n and mask.stride = {0, 0, row_stride, 1}. */
+ATTN_API attn_status attn_tree_mask(uint8_t *mask, int64_t row_stride, const int32_t *parent, int64_t n, int64_t prefix);
+
+/* --- Rotary embedding ------------------------------------------------------------------------------------------------ */
+
+typedef enum attn_rope_pairing {
+  ATTN_ROPE_HALVES = 0,     /* element d turns with d + dims / 2 (GPT-NeoX, Llama as most frameworks store it) */
+  ATTN_ROPE_INTERLEAVED = 1 /* element 2d with 2d + 1 (the paper, GPT-J) */
+} attn_rope_pairing;
+
+typedef enum attn_rope_scaling {
+  ATTN_ROPE_PLAIN = 0,
+  ATTN_ROPE_LINEAR = 1,  /* positions divided by factor (Chen et al. 2023) */
+  ATTN_ROPE_DYNAMIC = 2, /* "NTK": the base grows once `length` exceeds `context` */
+  ATTN_ROPE_YARN = 3,    /* Peng et al. 2023 */
+  ATTN_ROPE_LLAMA3 = 4   /* as of Llama 3.1 */
+} attn_rope_scaling;
+
+/* Zero is the default of every field but dims. */
+typedef struct attn_rope_desc {
+  attn_rope_pairing pairing;
+  attn_rope_scaling scaling;
+  int64_t dims;                             /* even; the first dims elements of a head turn, the others stay */
+  double base;                              /* 0: 10000 */
+  double factor;                            /* of all scalings but PLAIN; > 0 */
+  int64_t context;                          /* positions the model was trained for: DYNAMIC, YARN, LLAMA3 */
+  int64_t length;                           /* DYNAMIC: of the sequence */
+  double beta_fast, beta_slow;              /* YARN; 0: 32 and 1 */
+  double low_freq_factor, high_freq_factor; /* LLAMA3; 0: 1 and 4 */
+  double magnitude;                         /* factor of what is turned; 0: 0.1 ln(factor) + 1 for YARN, else 1 */
+} attn_rope_desc;
+
+enum { ATTN_ROPE_POSITIONS = 1 << 20 }; /* positions lie between -that and that */
+
+ATTN_API attn_status attn_rope_create(attn_rope **rope, const attn_rope_desc *desc);
+ATTN_API void attn_rope_destroy(attn_rope *rope); /* NULL is allowed; plans with it must not run any more */
+
+/* Turns a tensor [heads][n][D] in place (strides of h, s, d; all 0: contiguous): element s stands at position first + s. */
+ATTN_API attn_status attn_rope_apply(const attn_rope *rope, attn_dtype dtype, void *x, int64_t heads, int64_t n, int64_t D,
+                                     attn_strides stride, int64_t first);
 
 ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512" */
 ATTN_API const char *attn_plan_isa(const attn_plan *plan);        /* e.g. "avx512" */

@@ -30,6 +30,7 @@
 #define ATTN_KERNEL_H
 
 #include "attn.h"
+#include "rope.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -131,6 +132,9 @@ struct attn_problem {
   attn_mask_kind mask_kind;
   int64_t mask_length; /* <= Skv; keys at or beyond it are hidden (Skv without a mask) */
   attn_strides mask;
+  int64_t block_queries, block_keys, block_row; /* block mask; 0: none. block_row: bytes of a row of the bitmap */
+  int64_t block_b, block_h;
+  const attn_rope *rope;         /* NULL: none */
   struct attn_blocking blocking; /* within what the kernel allows */
 };
 
@@ -146,6 +150,7 @@ struct attn_unit {
   float *row_max, *row_sum;          /* [row1 - row0] */
   const float *alibi_slopes, *sinks; /* [Hq] */
   const int64_t *kv_lengths;         /* [B] */
+  const uint8_t *blocks;             /* bitmap of batch 0 and head 0 */
   float *partial;                    /* NULL: write O. Otherwise [row1 - row0][Dv] sums of 2^(t - row_max) * v */
   void *scratch;
 };
@@ -235,6 +240,27 @@ static inline int64_t attn_scale_at(const struct attn_unit *u, int64_t j)
 {
   const struct attn_problem *p = u->problem;
   return attn_key_page(u, j) * p->scale_page + u->b * p->scale_b + u->hkv * p->scale_h + attn_key_at(u, j);
+}
+
+static inline bool attn_mask_adds(attn_mask_kind kind)
+{
+  return kind == ATTN_MASK_ADDITIVE || kind == ATTN_MASK_ADDITIVE_F16;
+}
+
+/* Bytes of an element of a mask. */
+static inline size_t attn_mask_element(attn_mask_kind kind)
+{
+  return kind == ATTN_MASK_BOOL ? 1 : kind == ATTN_MASK_ADDITIVE_F16 ? 2 : sizeof(float);
+}
+
+/* Whether keys may be hidden by other things than their position. */
+static inline bool attn_has_mask(const struct attn_problem *p) { return p->mask_kind != ATTN_MASK_NONE || p->block_keys; }
+
+/* Where among the keys row r stands. */
+static inline int64_t attn_row_position(const struct attn_unit *u, int64_t r)
+{
+  const struct attn_problem *p = u->problem;
+  return attn_row_query(p, r) + p->diagonal + (p->kv_lengths ? u->kv_lengths[u->b] - p->Skv : 0);
 }
 
 /* Keys [first, limit) are visible to query i of a batch with `length` keys, as far as positions and lengths are concerned;

@@ -24,8 +24,9 @@ static double score_error(const struct attn_problem *p, const attn_args *a, cons
       sum += fabs((double)attn_element_get(p->dtype, a->q, r->b * p->q.b + r->h * p->q.h + r->i * p->q.s + d * p->q.d) *
                   (double)attn_element_get(p->dtype, a->k, r->b * p->k.b + hkv * p->k.h + j * p->k.s + d * p->k.d));
     sum *= fabs(p->scale);
-    if (p->mask_kind == ATTN_MASK_ADDITIVE)
-      sum += fabs((double)((const float *)a->mask)[r->b * p->mask.b + r->h * p->mask.h + r->i * p->mask.s + j * p->mask.d]);
+    if (attn_mask_adds(p->mask_kind))
+      sum += fabs((double)attn_bias_get(p->mask_kind, a->mask,
+                                        r->b * p->mask.b + r->h * p->mask.h + r->i * p->mask.s + j * p->mask.d));
     if (sum > largest) largest = sum;
     for (int64_t d = 0; d < p->Dv; d++) {
       const double v =

@@ -48,6 +48,7 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
   for (j0 = j0 < u->key0 ? u->key0 : j0; j0 < end; j0 += DECODE_BLOCK) {
     const int64_t n = end - j0 < DECODE_BLOCK ? end - j0 : DECODE_BLOCK;
     float s[DECODE_BLOCK], top = max, block_sum = 0;
+    if (attn_all_hidden(p, &row, j0, n)) continue;
     for (int64_t j = 0; j < n; j++) {
       const element *key = k + attn_key_page(u, j0 + j) * p->k_page + attn_key_at(u, j0 + j) * p->k.s;
       s[j] = decode_dot(q, key, p->Dqk);
@@ -91,6 +92,7 @@ static inline void decode_body(const struct attn_unit *u)
   for (int64_t r = u->row0; r < u->row1; r++) {
     for (int64_t d = 0; d < p->Dqk; d++)
       q[d] = attn_element_get(p->dtype, u->q, attn_q_at(u, r) + d * p->q.d) * p->q_factor;
+    if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, r), q, 1);
     decode_body_row(u, r, q, o, part);
     if (u->partial)
       memcpy(u->partial + (r - u->row0) * p->Dv, o, (size_t)p->Dv * sizeof *o);

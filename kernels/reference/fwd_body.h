@@ -45,12 +45,14 @@ static inline void fwd_body(const struct attn_unit *u)
   for (int64_t r = u->row0; r < u->row1; r++) {
     const element *q_row = (const element *)u->q + attn_q_at(u, r);
     for (int64_t d = 0; d < p->Dqk; d++) q[d] = el_get(q_row[d * p->q.d]) * p->q_factor;
+    if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, r), q, 1);
     for (int64_t d = 0; d < p->Dv; d++) o[d] = 0;
     float max = -FLT_MAX, sum = 0;
     const struct attn_row row = attn_row_get(u, r);
     for (int64_t j0 = row.first / BODY_KEYS * BODY_KEYS; j0 < row.limit; j0 += BODY_KEYS) {
       const int64_t n = row.limit - j0 < BODY_KEYS ? row.limit - j0 : BODY_KEYS;
       float s[BODY_KEYS], w[BODY_KEYS], block_max = max, block_sum = 0;
+      if (attn_all_hidden(p, &row, j0, n)) continue;
       for (int64_t j = 0; j < n; j++) s[j] = dot(q, as_f32(k + (j0 + j) * p->k.s, p->k.d, p->Dqk, buffer), p->Dqk);
       attn_edit_scores(p, &row, j0, n, s);
       for (int64_t j = 0; j < n; j++) block_max = s[j] > block_max ? s[j] : block_max;

@@ -64,6 +64,12 @@ static inline float attn_element_get(attn_dtype dtype, const void *base, int64_t
   return 0;
 }
 
+/* An element of an additive mask. */
+static inline float attn_bias_get(attn_mask_kind kind, const void *mask, int64_t at)
+{
+  return kind == ATTN_MASK_ADDITIVE_F16 ? attn_f16_to_f32(((const uint16_t *)mask)[at]) : ((const float *)mask)[at];
+}
+
 static inline void attn_element_put(attn_dtype dtype, void *base, int64_t at, float x)
 {
   switch (dtype) {

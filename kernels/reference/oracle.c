@@ -13,14 +13,34 @@ static double bias(const struct attn_problem *p, const attn_args *args, int64_t 
   if (p->causal && j > position) return -INFINITY;
   if (p->window_left >= 0 && j < position - p->window_left) return -INFINITY;
   if (p->window_right >= 0 && j > position + p->window_right) return -INFINITY;
+  if (p->block_keys) {
+    const int64_t byte = i / p->block_queries * p->block_row + j / p->block_keys / 8;
+    if (!(args->blocks[b * p->block_b + h * p->block_h + byte] >> j / p->block_keys % 8 & 1)) return -INFINITY;
+  }
   const double alibi = p->alibi ? -(double)args->alibi_slopes[h] * fabs((double)(position - j)) : 0;
   const int64_t at = b * p->mask.b + h * p->mask.h + i * p->mask.s + j * p->mask.d;
   switch (p->mask_kind) {
   case ATTN_MASK_NONE: break;
   case ATTN_MASK_BOOL: return ((const uint8_t *)args->mask)[at] ? alibi : -INFINITY;
   case ATTN_MASK_ADDITIVE: return alibi + (double)((const float *)args->mask)[at];
+  case ATTN_MASK_ADDITIVE_F16: return alibi + (double)attn_f16_to_f32(((const uint16_t *)args->mask)[at]);
   }
   return alibi;
+}
+
+/* Element d of query row q, turned by its position if the problem has a rope: sines of the angle itself. */
+static double query(const struct attn_problem *p, const attn_args *args, int64_t q, double position, int64_t d)
+{
+  const double x = (double)attn_element_get(p->dtype, args->q, q + d * p->q.d);
+  const struct attn_rope *rope = p->rope;
+  if (!rope || d >= rope->desc.dims) return x;
+  const bool halves = rope->desc.pairing == ATTN_ROPE_HALVES;
+  const int64_t pair = halves ? d % rope->pairs : d / 2;
+  const bool second = halves ? d >= rope->pairs : d % 2;
+  const int64_t other = halves ? (second ? d - rope->pairs : d + rope->pairs) : (second ? d - 1 : d + 1);
+  const double y = (double)attn_element_get(p->dtype, args->q, q + other * p->q.d);
+  const double angle = position * rope->frequency[pair];
+  return rope->desc.magnitude * (x * cos(angle) + (second ? y : -y) * sin(angle));
 }
 
 void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, double *o_row,
@@ -29,13 +49,13 @@ void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_
   const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s;
   const int64_t k = b * p->k.b + h / p->G * p->k.h, v = b * p->v.b + h / p->G * p->v.h;
   const double sink = p->sinks ? (double)args->sinks[h] : -INFINITY;
+  const double position = (double)(i + p->diagonal + (p->kv_lengths ? args->kv_lengths[b] - p->Skv : 0));
   double max = sink, sum = 0;
   for (int64_t j = 0; j < p->Skv; j++) {
     const double added = bias(p, args, b, h, i, j);
     double dot = 0;
     for (int64_t d = 0; d < p->Dqk; d++)
-      dot += (double)attn_element_get(p->dtype, args->q, q + d * p->q.d) *
-             (double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d);
+      dot += query(p, args, q, position, d) * (double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d);
     dot *= p->scale;
     if (p->softcap != 0) dot = (double)p->softcap * tanh(dot / (double)p->softcap);
     scores[j] = added == -INFINITY ? -INFINITY : dot + added;

@@ -276,6 +276,24 @@ static inline void scale_weights(struct decode *s, int64_t r, const struct block
   }
 }
 
+/* Whether no row sees any of the block's keys: then K and V need not be read. */
+static inline bool block_is_hidden(const struct decode *s, int64_t j0, int64_t end)
+{
+  const struct attn_problem *p = s->unit->problem;
+  const int64_t n = end - j0 < BLOCK ? end - j0 : BLOCK;
+  if (!attn_has_mask(p)) return false;
+  for (int64_t r = 0; r < s->rows; r++)
+    if (!attn_all_hidden(p, &s->row[r], j0, n)) return false;
+  return true;
+}
+
+/* The first block from j0 on that is not hidden, or end. */
+static inline int64_t next_visible(const struct decode *s, int64_t j0, int64_t end)
+{
+  while (j0 < end && block_is_hidden(s, j0, end)) j0 += BLOCK;
+  return j0 < end ? j0 : end;
+}
+
 static inline void decode_block(struct decode *s, const struct block *b, const struct block *next)
 {
   const struct attn_problem *p = s->unit->problem;
@@ -291,7 +309,7 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
   for (r = 0; r < s->rows; r++) {
     if (ELEMENT_DTYPE == ATTN_I8) scale_scores(s, r, b);
     const struct attn_row *row = &s->row[r];
-    const bool hidden = p->mask_kind != ATTN_MASK_NONE || row->first > b->j0 || row->limit < b->j0 + b->n;
+    const bool hidden = attn_has_mask(p) || row->first > b->j0 || row->limit < b->j0 + b->n;
     if (hidden || edits) attn_edit_scores(p, row, b->j0, b->n, s->s + r * BLOCK);
     hides |= hidden;
     weigh(s, r, b);
@@ -342,6 +360,7 @@ static inline void take_query(float *restrict dst, const struct attn_unit *u, in
     vf_store(dst + d, vf_mul(load_any(p->dtype, u->q, from + d), vf_set(p->q_factor)));
   for (int64_t d = whole; d < p->Dqk; d++) dst[d] = attn_element_get(p->dtype, u->q, from + d * p->q.d) * p->q_factor;
   for (int64_t d = p->Dqk; d < depth; d++) dst[d] = 0;
+  if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, r), dst, 1);
 }
 
 /* Row r of the unit, whose maximum and sum stand in the unit: the sink joins them; O = row / sum. */
@@ -382,11 +401,13 @@ static inline void decode_run(const struct attn_unit *u)
   if (j0 < u->key0) j0 = u->key0;
   if (end > u->key1) end = u->key1;
   struct block block[2];
+  j0 = next_visible(&s, j0, end);
   if (j0 < end) find_block(&block[0], u, j0, end);
-  for (int turn = 0; j0 < end; j0 += BLOCK, turn ^= 1) {
-    const bool more = j0 + BLOCK < end;
-    if (more) find_block(&block[!turn], u, j0 + BLOCK, end);
-    decode_block(&s, &block[turn], more ? &block[!turn] : NULL);
+  for (int turn = 0; j0 < end; turn ^= 1) {
+    const int64_t next = next_visible(&s, j0 + BLOCK, end);
+    if (next < end) find_block(&block[!turn], u, next, end);
+    decode_block(&s, &block[turn], next < end ? &block[!turn] : NULL);
+    j0 = next;
   }
   for (int64_t r = 0; r < rows; r++) {
     const float *o = s.o + r * s.values;

@@ -16,4 +16,13 @@ static inline vf load_edge(const element *row, int64_t step, int64_t d, int64_t 
   return vf_load(gathered);
 }
 
+/* Cuts the first run of neighbouring live panels off: keys [*from, *to) of the block. */
+static inline uint32_t next_run(uint32_t live, int64_t keys, int64_t *from, int64_t *to)
+{
+  const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
+  *from = (int64_t)first * NR;
+  *to = *from + (int64_t)panels * NR < keys ? *from + (int64_t)panels * NR : keys;
+  return live & ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
+}
+
 #endif

@@ -169,64 +169,106 @@ static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, i
   vf_store(s->sum + r * VL, all);
 }
 
-enum visibility { HIDDEN, PARTIAL, VISIBLE };
+/* Which key panels of a block a row tile sees, a bit each. */
+struct panels {
+  uint32_t live;    /* some row sees some key */
+  uint32_t partial; /* of those: some key may be hidden from some row */
+};
 
-/* What the rows of tile t see of keys [j, j + NR). */
-static inline enum visibility tile_visibility(const struct stream *s, int64_t t, int64_t j)
+/* What the rows' boolean masks say of keys [j, j + NR) within their limits: ATTN_SOME_*. */
+static inline int bools_say(const struct attn_row *row, int64_t j)
+{
+  enum { WORDS = NR / 8 };
+  if (j + NR <= row[0].limit) { /* eight entries at a time; a byte of w is 0 where (w - 1s) & ~w has its highest bit */
+    uint64_t any = 0, zero = 0;
+    for (int i = 0; i < MR; i++)
+      UNROLLED_FOR (x, WORDS) {
+        uint64_t w;
+        memcpy(&w, (const uint8_t *)row[i].mask + j + 8 * x, sizeof w);
+        any |= w;
+        zero |= (w - 0x0101010101010101u) & ~w;
+      }
+    return (zero & 0x8080808080808080u ? ATTN_SOME_HIDDEN : 0) | (any ? ATTN_SOME_VISIBLE : 0);
+  }
+  int says = 0;
+  for (int i = 0; i < MR; i++)
+    for (int64_t x = j; x < j + NR && x < row[i].limit; x++)
+      says |= ((const uint8_t *)row[i].mask)[x] ? ATTN_SOME_VISIBLE : ATTN_SOME_HIDDEN;
+  return says;
+}
+
+/* The same of all that hides keys beside their position. */
+static inline int masks_say(const struct attn_problem *p, const struct attn_row *row, int64_t j)
+{
+  int says = 0;
+  if (p->block_keys) {
+    for (int i = 0; i < MR && says != ATTN_SOME_EACH; i++) {
+      const int64_t n = row[i].limit - j < NR ? row[i].limit - j : NR;
+      if (n > 0 && (i == 0 || row[i].blocks != row[i - 1].blocks || row[i - 1].limit < j + NR))
+        says |= attn_blocks_say(p, &row[i], j, n);
+    }
+    if (says == ATTN_SOME_HIDDEN || p->mask_kind == ATTN_MASK_NONE) return says;
+  }
+  if (p->mask.d != 1) return ATTN_SOME_EACH;
+  if (p->mask_kind == ATTN_MASK_BOOL) {
+    const int of_mask = bools_say(row, j);
+    return of_mask == ATTN_SOME_HIDDEN ? of_mask : says | of_mask;
+  }
+  for (int i = 0; i < MR; i++) {
+    const int64_t n = row[i].limit - j < NR ? row[i].limit - j : NR;
+    if (n > 0 && !attn_bias_hides(p, &row[i], j, n)) return ATTN_SOME_EACH;
+  }
+  return ATTN_SOME_HIDDEN;
+}
+
+static inline struct panels see_panels(const struct stream *s, int64_t t, int64_t j0, int64_t keys)
 {
   const struct attn_problem *p = s->unit->problem;
   const struct attn_row *row = s->row + t * MR;
-  if (j >= row[MR - 1].limit || j + NR <= row[0].first) return HIDDEN; /* neither end falls from row to row */
-  const enum visibility most = j >= row[MR - 1].first && j + NR <= row[0].limit ? VISIBLE : PARTIAL;
-  if (p->mask_kind == ATTN_MASK_NONE) return most;
-  if (p->mask_kind != ATTN_MASK_BOOL || p->mask.d != 1) return PARTIAL;
-  bool all = true, any = false;
-  for (int i = 0; i < MR; i++) {
-    const uint8_t *mask = (const uint8_t *)row[i].mask + j;
-    const int64_t n = row[i].limit - j < NR ? row[i].limit - j : NR;
-    uint8_t low = 255, high = 0;
-    if (n == NR) { /* of known length, for the vectoriser */
-      for (int x = 0; x < NR; x++) {
-        low = mask[x] < low ? mask[x] : low;
-        high |= mask[x];
-      }
-    } else {
-      for (int64_t x = 0; x < n; x++) {
-        low = mask[x] < low ? mask[x] : low;
-        high |= mask[x];
-      }
-    }
-    all &= low != 0;
-    any |= high != 0;
-  }
-  return !any ? HIDDEN : all ? most : PARTIAL;
-}
-
-/* Cuts the first run of neighbouring live panels off: keys [*from, *to) of the block. */
-static inline uint32_t next_run(uint32_t live, int64_t keys, int64_t *from, int64_t *to)
-{
-  const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
-  *from = (int64_t)first * NR;
-  *to = *from + (int64_t)panels * NR < keys ? *from + (int64_t)panels * NR : keys;
-  return live & ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
-}
-
-/* Which panels of a block of keys are live for row tile t, a bit each; *hides: some key of those may be hidden. */
-static inline uint32_t live_panels(const struct stream *s, int64_t t, int64_t j0, int64_t keys, bool *hides)
-{
-  const struct attn_row *row = s->row + t * MR;
   const int64_t whole = round_up(keys, NR);
-  uint32_t live = 0;
-  *hides = false;
-  if (s->unit->problem->mask_kind == ATTN_MASK_NONE && j0 >= row[MR - 1].first && j0 + whole <= row[0].limit)
-    return (uint32_t)(((uint64_t)1 << whole / NR) - 1);
-  for (int64_t j = 0; j < whole; j += NR) {
-    const enum visibility visibility = tile_visibility(s, t, j0 + j);
-    if (visibility == HIDDEN) continue;
-    live |= 1u << j / NR;
-    *hides |= visibility == PARTIAL;
+  const bool masked = attn_has_mask(p);
+  struct panels panels = {0, 0};
+  if (!masked && j0 >= row[MR - 1].first && j0 + whole <= row[0].limit)
+    return (struct panels){(uint32_t)(((uint64_t)1 << whole / NR) - 1), 0};
+  for (int64_t j = j0; j < j0 + whole; j += NR) {
+    const uint32_t bit = 1u << (j - j0) / NR;
+    if (j >= row[MR - 1].limit || j + NR <= row[0].first) continue; /* neither end falls from row to row */
+    const int says = masked ? masks_say(p, row, j) : ATTN_SOME_VISIBLE;
+    if (!(says & ATTN_SOME_VISIBLE)) continue;
+    panels.live |= bit;
+    if (says & ATTN_SOME_HIDDEN || j < row[MR - 1].first || j + NR > row[0].limit) panels.partial |= bit;
   }
-  return live;
+  return panels;
+}
+
+/* Weights of a row from its raw scores p[from..to) and an additive mask in f32, if all are plain (weigh_row): the mask is
+ * added on the way, twice, which costs less than to store the sum. False: nothing was done. */
+static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p, const float *mask, int64_t from,
+                                int64_t to)
+{
+  const int64_t r = t * MR + i;
+  if (s->max[r] == -FLT_MAX) return false;
+  const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]), log2e = vf_set(ATTN_LOG2E);
+  vf highest[NV], sum[NV];
+  UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_fma(log2e, vf_load(mask + j + l * VL), vf_load(p + j + l * VL));
+      highest[l] = vf_max_bits(highest[l], vf_add(score, shift));
+    }
+  UNROLLED_FOR (l, NV) highest[0] = vf_max_bits(highest[0], highest[l]);
+  if (vf_any_beyond(highest[0], DEPTH + RAISE)) return false;
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_fma(log2e, vf_load(mask + j + l * VL), vf_load(p + j + l * VL));
+      const vf weight = vf_exp2_in_range(vf_sub(score, max));
+      vf_store(p + j + l * VL, weight);
+      sum[l] = vf_add(sum[l], weight);
+    }
+  vf all = vf_load(s->sum + r * VL);
+  UNROLLED_FOR (l, NV) all = vf_add(all, sum[l]);
+  vf_store(s->sum + r * VL, all);
+  return true;
 }
 
 /* Scores of a row tile and neighbouring key panels. A function of its own, so that its loop has all registers for itself.
@@ -243,67 +285,105 @@ __attribute__((noinline)) static void score_panels(float *restrict p, const floa
   }
 }
 
-/* P of row tile t for a block of keys. Returns which key panels are live; *hides: some key of those may be hidden. */
-static inline uint32_t weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, bool *hides)
+/* The same for one panel. Meanwhile the mask of the next row tile is asked for, whose rows lie too far apart for the
+ * hardware to foresee: from soon[i] + at on, NR * element bytes of each row. A few lines at a time: more would hold up the
+ * loads. */
+__attribute__((noinline)) static void score_panel_asking(float *restrict p, const float *restrict q,
+                                                         const float *restrict k, int64_t depth, const char *const *soon,
+                                                         int64_t at, int64_t bytes, float factor)
+{
+  enum { CHUNK = 16 };
+  const int64_t lines = bytes < 64 ? 1 : bytes / 64, all = MR * lines;
+  int64_t line = 0;
+  vf score[MR][NV];
+  ZERO_TILE(score, MR, NV);
+  for (int64_t d = 0; d < depth; d += CHUNK) {
+    const int64_t until = (d + CHUNK) * all / depth;
+    for (; line < until && line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
+    qk_tile(score, q + d * MR, k + d * NR, depth - d < CHUNK ? depth - d : CHUNK);
+  }
+  UNROLLED_FOR (i, MR)
+    UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+}
+
+/* Scores of row tile t and keys [from, to) of the block. */
+static inline void score_run(const struct stream *s, int64_t t, int64_t j0, float *restrict p, int64_t from, int64_t to)
 {
   const struct attn_problem *problem = s->unit->problem;
-  const int64_t depth = packed(problem->Dqk);
-  const bool edits = attn_edits_scores(problem);
-  const uint32_t live = live_panels(s, t, j0, keys, hides);
-  for (uint32_t rest = live; rest;) {
-    int64_t from, to;
-    rest = next_run(rest, round_up(keys, NR), &from, &to);
+  const int64_t depth = packed(problem->Dqk), bytes = (int64_t)attn_mask_element(problem->mask_kind);
+  const char *soon[MR];
+  if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
     score_panels(p + from, s->q + t * MR * depth, s->k + from * depth, depth, (to - from) / NR, problem->q_factor);
+    return;
+  }
+  for (int64_t i = 0; i < MR; i++) soon[i] = (const char *)s->row[(t + 1) * MR + i].mask;
+  for (int64_t j = from; j < to; j += NR)
+    score_panel_asking(p + j, s->q + t * MR * depth, s->k + j * depth, depth, soon, (j0 + j) * bytes, NR * bytes,
+                       problem->q_factor);
+}
+
+/* P of row tile t for a block of keys. */
+static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p)
+{
+  const struct attn_problem *problem = s->unit->problem;
+  const bool edits = attn_edits_scores(problem), adds = attn_mask_adds(problem->mask_kind);
+  const bool adds_only = problem->mask_kind == ATTN_MASK_ADDITIVE && problem->mask.d == 1 && !problem->block_keys &&
+                         problem->softcap == 0 && !problem->alibi;
+  const struct panels panels = see_panels(s, t, j0, keys);
+  for (uint32_t rest = panels.live; rest;) {
+    int64_t from, to;
+    const uint32_t before = rest;
+    rest = next_run(rest, round_up(keys, NR), &from, &to);
+    const bool hides = panels.partial & (before ^ rest);
+    score_run(s, t, j0, p, from, to);
     for (int64_t i = 0; i < MR; i++) {
+      const struct attn_row *at = &s->row[t * MR + i];
       float *row = p + i * P_STRIDE;
-      if (*hides || edits) attn_edit_scores(problem, &s->row[t * MR + i], j0 + from, to - from, row + from);
-      if (*hides)
+      const bool done = adds_only && j0 + from >= at->first && j0 + to <= at->limit &&
+                        weigh_biased(s, t, i, row, (const float *)at->mask + j0, from, to);
+      if (!done && (hides || edits)) attn_edit_scores(problem, at, j0 + from, to - from, row + from);
+      if (!done && hides && !adds) /* an additive mask may hide keys, but seldom does */
         weigh_any(s, t, i, row, from, to);
-      else
+      else if (!done)
         weigh_row(s, t, i, row, from, to);
       const vf sum = pack_weights(row, from, to);
       if (PACKED > 1) add_to(s->packed_sum + (t * MR + i) * VL, sum);
     }
   }
-  return live;
+  return panels;
 }
 
 /* Functions of their own, as score_panels, and with a stride that the compiler knows. */
-__attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, int64_t keys)
+__attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, uint32_t live, int64_t keys)
 {
-  add_value_tile(o, p, P_STRIDE, v, keys, NV);
+  add_value_tile(o, p, P_STRIDE, v, live, keys, NV, PACKED);
 }
 
-__attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, int64_t keys)
+__attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, uint32_t live,
+                                                        int64_t keys)
 {
-  add_value_tile(o, p, P_STRIDE, v, keys, 1);
+  add_value_tile(o, p, P_STRIDE, v, live, keys, 1, PACKED);
 }
 
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
 {
-  uint32_t live[MOST_GROUP_TILES];
-  bool hides[MOST_GROUP_TILES];
+  struct panels panels[MOST_GROUP_TILES];
   for (int64_t first = 0; first < s->tiles; first += s->group_tiles) {
     const int64_t n = s->tiles - first < s->group_tiles ? s->tiles - first : s->group_tiles;
-    for (int64_t g = 0; g < n; g++) live[g] = weigh_tile(s, first + g, j0, keys, s->p + g * MR * P_STRIDE, &hides[g]);
+    for (int64_t g = 0; g < n; g++) panels[g] = weigh_tile(s, first + g, j0, keys, s->p + g * MR * P_STRIDE);
     for (int64_t left = 0; left < s->values; left += NR) {
       const int64_t width = s->values - left < NR ? s->values - left : NR;
       const float *v = s->v + left * packed(s->block_keys);
       for (int64_t g = 0; g < n; g++) {
         float *o = s->o + tile_row_at(first + g, 0, left, s->values);
         const float *p = s->p + g * MR * P_STRIDE;
-        if (!finite && hides[g]) {
-          value_tile_careful(o, p, P_STRIDE, v, live[g], keys, width);
-          continue;
-        }
-        for (uint32_t rest = live[g]; rest;) {
-          int64_t from, to;
-          rest = next_run(rest, keys, &from, &to);
-          if (width == NR)
-            wide_value_tile(o, p + from / PACKED, v + from / PACKED * NR, packed(to - from));
-          else
-            narrow_value_tile(o, p + from / PACKED, v + from / PACKED * VL, packed(to - from));
-        }
+        if (!panels[g].live) continue;
+        if (!finite && panels[g].partial)
+          value_tile_careful(o, p, P_STRIDE, v, panels[g].live, keys, width);
+        else if (width == NR)
+          wide_value_tile(o, p, v, panels[g].live, keys);
+        else
+          narrow_value_tile(o, p, v, panels[g].live, keys);
       }
     }
   }

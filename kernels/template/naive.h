@@ -88,7 +88,7 @@ static inline bool naive_softmax(struct naive *n, int64_t r)
   }
   u->row_max[r] = top;
   u->row_sum[r] = vf_hsum(sum);
-  return row.first > 0 || row.limit < p->Skv || p->mask_kind != ATTN_MASK_NONE;
+  return row.first > 0 || row.limit < p->Skv || attn_has_mask(p);
 }
 
 /* A function of its own, so that its loops have all registers for themselves. */
@@ -96,9 +96,9 @@ __attribute__((noinline)) static void naive_value_tile(float *o, const float *p,
                                                        int64_t keys, int64_t width)
 {
   if (width == NR)
-    add_value_tile(o, p, p_stride, v, keys, NV);
+    add_value_tile(o, p, p_stride, v, UINT32_MAX, keys, NV, PACKED);
   else
-    add_value_tile(o, p, p_stride, v, keys, 1);
+    add_value_tile(o, p, p_stride, v, UINT32_MAX, keys, 1, PACKED);
 }
 
 static inline void naive_values(struct naive *n, bool hides)

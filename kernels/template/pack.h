@@ -14,7 +14,7 @@
 enum { PACKED = 1 }; /* elements to a packed float */
 static inline int64_t packed(int64_t n) { return n; }
 
-/* Rows [row, row + MR) of the unit's head; those at or beyond row_end become 0. */
+/* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. */
 static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
 {
   const struct attn_problem *p = u->problem;
@@ -22,6 +22,7 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
     if (row + i < row_end) {
       const element *src = (const element *)u->q + attn_q_at(u, row + i);
       for (int64_t d = 0; d < p->Dqk; d++) dst[d * MR + i] = el_get(src[d * p->q.d]) * p->q_factor;
+      if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
     } else {
       for (int64_t d = 0; d < p->Dqk; d++) dst[d * MR + i] = 0;
     }
@@ -103,25 +104,24 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
  * `width` columns. live: bit j / NR says whether P of key j was computed.
  *
  * Bit for bit what add_value_tile() makes of finite values: which of the two a row meets depends on the last key of its
- * unit, and a row's bits must not. So the sum of each run of live panels starts at zero and is fused likewise. */
+ * unit, and a row's bits must not. So the sum of the block starts at zero and is fused likewise. */
 __attribute__((noinline, cold)) static void value_tile_careful(float *o, const float *p, int64_t p_stride, const float *v,
                                                                uint32_t live, int64_t keys, int64_t width)
 {
-  while (live) {
-    const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
-    const int64_t from = (int64_t)first * NR, end = (int64_t)(first + panels) * NR, to = end < keys ? end : keys;
-    for (int64_t i = 0; i < MR; i++)
-      for (int64_t d = 0; d < width; d++) {
-        float acc = 0;
+  for (int64_t i = 0; i < MR; i++)
+    for (int64_t d = 0; d < width; d++) {
+      float acc = 0;
+      for (uint32_t rest = live; rest;) {
+        int64_t from, to;
+        rest = next_run(rest, keys, &from, &to);
         for (int64_t j = from; j < to; j++) {
           const float weight = p[i * p_stride + j];
           if (weight == 0 && __builtin_signbit(weight)) continue;
           acc = __builtin_fmaf(weight, v[j * width + d], acc);
         }
-        o[i * width + d] += acc;
       }
-    live &= ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
-  }
+      o[i * width + d] += acc;
+    }
 }
 
 #endif

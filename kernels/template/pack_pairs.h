@@ -110,22 +110,20 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
 __attribute__((noinline, cold)) static void value_tile_careful(float *o, const float *p, int64_t p_stride, const float *v,
                                                                uint32_t live, int64_t keys, int64_t width)
 {
-  while (live) {
-    const int first = __builtin_ctz(live), panels = __builtin_ctzll(~((uint64_t)live >> first));
-    const int64_t from = (int64_t)first * NR / 2, end = (int64_t)(first + panels) * NR,
-                  to = packed(end < keys ? end : keys);
-    for (int64_t i = 0; i < MR; i++)
-      for (int64_t d = 0; d < width; d += VL) {
-        float *at = o + i * width + d;
-        vf acc = vf_zero();
-        for (int64_t j = from; j < to; j++) {
+  for (int64_t i = 0; i < MR; i++)
+    for (int64_t d = 0; d < width; d += VL) {
+      float *at = o + i * width + d;
+      vf acc = vf_zero();
+      for (uint32_t rest = live; rest;) {
+        int64_t from, to;
+        rest = next_run(rest, keys, &from, &to);
+        for (int64_t j = from / 2; j < packed(to); j++) {
           const vf weights = vf_set(p[i * p_stride + j]);
           acc = vf_step(weights, vf_hide_pairs(vf_load(v + j * width + d), weights), acc);
         }
-        vf_store(at, vf_add(vf_load(at), acc));
       }
-    live &= ~(uint32_t)((((uint64_t)1 << panels) - 1) << first);
-  }
+      vf_store(at, vf_add(vf_load(at), acc));
+    }
 }
 
 #endif

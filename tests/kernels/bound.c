@@ -11,10 +11,14 @@ static double bias_of(const struct attn_problem *p, const attn_args *args, int64
   if (j >= length || j >= p->mask_length || (p->causal && ahead > 0)) return -INFINITY;
   if ((p->window_left >= 0 && -ahead > p->window_left) || (p->window_right >= 0 && ahead > p->window_right))
     return -INFINITY;
+  if (p->block_keys) {
+    const int64_t x = j / p->block_keys, row = b * p->block_b + h * p->block_h + i / p->block_queries * p->block_row;
+    if (!(args->blocks[row + x / 8] & 1 << x % 8)) return -INFINITY;
+  }
   const double alibi = p->alibi ? -(double)args->alibi_slopes[h] * (double)(ahead < 0 ? -ahead : ahead) : 0;
   const int64_t at = b * p->mask.b + h * p->mask.h + i * p->mask.s + j * p->mask.d;
   if (p->mask_kind == ATTN_MASK_BOOL) return ((const uint8_t *)args->mask)[at] ? alibi : -INFINITY;
-  if (p->mask_kind == ATTN_MASK_ADDITIVE) return alibi + (double)((const float *)args->mask)[at];
+  if (attn_mask_adds(p->mask_kind)) return alibi + (double)attn_bias_get(p->mask_kind, args->mask, at);
   return alibi;
 }
 

@@ -198,14 +198,15 @@ static void masks(struct visitor *g)
 {
   static const char *const dims[] = {"s", "", "bhs", "h", "bs"};
   static const int64_t lengths[] = {0, 1, 21, 64};
-  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE; kind++)
+  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE_F16; kind++)
     for (int pattern = 0; pattern < PATTERN_COUNT; pattern++)
       for (size_t d = 0; d < COUNT(dims); d++)
         for (int step = 1; step < 4; step++)
           for (size_t l = 0; l < COUNT(lengths); l++) {
             struct check_case c = plain("masks");
             const size_t pick = (size_t)pattern + d + (size_t)step + 2 * l + (size_t)kind;
-            if (pattern == PATTERN_LOWEST && kind != ATTN_MASK_ADDITIVE) continue;
+            if (pattern == PATTERN_LOWEST && kind == ATTN_MASK_BOOL) continue;
+            if (kind == ATTN_MASK_ADDITIVE_F16 && pick % 3) continue;
             if (g->grid == GRID_QUICK && pick % 4) continue;
             if (g->grid == GRID_EMULATED && (pick % 12 || pattern == PATTERN_ALL)) continue;
             c.desc.B = 2;
@@ -220,7 +221,7 @@ static void masks(struct visitor *g)
             if (c.mask_step == 0 && !c.mask_s) c.mask_s = true; /* all four 0 would mean contiguous */
             emit(g, c);
           }
-  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE; kind++) /* long enough to hide whole blocks of keys */
+  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE_F16; kind++) /* long enough to hide whole blocks of keys */
     for (int pattern = 0; pattern < PATTERN_LOWEST; pattern++) {
       struct check_case c = plain("masks-long");
       if (g->grid == GRID_EMULATED && pattern % 3 == 2) continue;
@@ -230,6 +231,38 @@ static void masks(struct visitor *g)
       c.desc.Dqk = c.desc.Dv = 8;
       c.desc.mask.length = pattern % 2 ? 600 : 0;
       set_mask(&c, (attn_mask_kind)kind, (enum pattern)pattern, pattern % 2 ? "hs" : "s", 1);
+      emit(g, c);
+    }
+}
+
+/* A block mask alone and beside others; blocks smaller and larger than the tiles, and not multiples of them. */
+static void set_blocks(struct check_case *c, int64_t queries, int64_t keys, const char *dims)
+{
+  const int64_t row = ((c->desc.Skv - 1) / keys + 8) / 8, bytes = ((c->desc.Sq - 1) / queries + 1) * row;
+  c->desc.blocks = (attn_block_mask){.queries = queries, .keys = keys};
+  if (strchr(dims, 'h')) c->desc.blocks.h = bytes + 1;
+  if (strchr(dims, 'b')) c->desc.blocks.b = c->desc.Hq * (bytes + 1) + 2;
+}
+
+static void blocks(struct visitor *g)
+{
+  static const int64_t size[][2] = {{1, 1}, {16, 64}, {5, 16}, {64, 64}, {7, 100}, {1000, 32}, {6, 256}, {12, 8}};
+  static const char *const dims[] = {"", "h", "bh", "b"};
+  for (size_t i = 0; i < COUNT(size); i++)
+    for (int variant = 0; variant < 8; variant++) {
+      struct check_case c = plain("block-mask");
+      if (g->grid == GRID_EMULATED && (i + (size_t)variant) % 4) continue;
+      c.desc.B = 2;
+      c.desc.Hq = 4;
+      c.desc.Hkv = variant % 2 ? 4 : 2;
+      c.desc.Sq = variant % 3 == 2 ? 1 : 2 * g->kernel->row_tile + 3;
+      c.desc.Skv = i % 2 ? 613 : 290;
+      c.desc.Dqk = 8;
+      c.desc.Dv = 20;
+      set_blocks(&c, size[i][0], size[i][1], dims[(i + (size_t)variant) % 4]);
+      if (variant & 1) c.plant = variant & 2 ? PLANT_NAN_V : PLANT_HIDDEN;
+      if (variant & 2) c.desc.flags |= ATTN_CAUSAL | ATTN_KV_LENGTHS;
+      if (variant & 4) set_mask(&c, (attn_mask_kind)(1 + i % 3), PATTERN_TILES, "s", 1);
       emit(g, c);
     }
 }
@@ -430,6 +463,7 @@ void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
   splits(&g);
   causality(&g);
   masks(&g);
+  blocks(&g);
   values(&g);
   plants(&g);
   variants(&g);

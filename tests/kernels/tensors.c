@@ -67,7 +67,8 @@ static void fill_mask(struct tensors *t, const struct check_case *c, struct rng 
 {
   const struct attn_problem *p = &t->problem;
   static const uint8_t truths[] = {1, 255, 0x80, 2};
-  const float hide = c->pattern == PATTERN_LOWEST ? -FLT_MAX : -INFINITY;
+  const bool f16 = p->mask_kind == ATTN_MASK_ADDITIVE_F16;
+  const float hide = c->pattern != PATTERN_LOWEST ? -INFINITY : f16 ? -65504 : -FLT_MAX;
   if (p->mask_kind == ATTN_MASK_NONE) return;
   for (int64_t b = 0; b < p->B; b++)
     for (int64_t h = 0; h < p->Hq; h++)
@@ -78,7 +79,7 @@ static void fill_mask(struct tensors *t, const struct check_case *c, struct rng 
           if (p->mask_kind == ATTN_MASK_BOOL)
             t->buffer[TENSOR_MASK].data[at] = visible ? truths[rng_next(r) >> 20 & 3] : 0;
           else
-            ((float *)t->buffer[TENSOR_MASK].data)[at] = visible ? rng_unit(r) : hide;
+            attn_element_put(f16 ? ATTN_F16 : ATTN_F32, t->buffer[TENSOR_MASK].data, at, visible ? rng_unit(r) : hide);
         }
 }
 
@@ -91,6 +92,8 @@ static void fill_variants(struct tensors *t, struct rng *r)
   int64_t *length = (int64_t *)t->buffer[TENSOR_LENGTHS].data;
   for (int64_t h = 0; slope && h < p->Hq; h++) slope[h] = h % 4 == 3 ? 0 : exp2f(-(float)(h % 5));
   for (int64_t h = 0; sink && h < p->Hq; h++) sink[h] = h % 4 == 2 ? -INFINITY : h % 4 == 3 ? 40 : 3 * rng_normal(r);
+  for (size_t i = 0; i < t->buffer[TENSOR_BLOCKS].bytes; i++) /* half of the blocks, now and then a byte of none or all */
+    t->buffer[TENSOR_BLOCKS].data[i] = (uint8_t)(i % 5 == 3 ? 0 : i % 7 == 2 ? 255 : rng_next(r) >> 20);
   for (int64_t b = 0; length && b < p->B; b++) length[b] = b % 3 == 2 ? 0 : 1 + rng_below(r, p->Skv);
 }
 
@@ -139,6 +142,13 @@ static void fill(struct tensors *t, const struct check_case *c, int which, const
                            element(c, &t->problem, which, s, d, r, seed));
 }
 
+static bool block_visible(const struct attn_problem *p, const uint8_t *blocks, int64_t b, int64_t h, int64_t i, int64_t j)
+{
+  if (!p->block_keys) return true;
+  const int64_t x = j / p->block_keys, row = b * p->block_b + h * p->block_h + i / p->block_queries * p->block_row;
+  return blocks[row + x / 8] >> x % 8 & 1;
+}
+
 /* Whether any query of any head that shares KV head (b, hkv) sees key j. */
 static bool seen_by_any(const struct tensors *t, int64_t b, int64_t hkv, int64_t j)
 {
@@ -152,7 +162,9 @@ static bool seen_by_any(const struct tensors *t, int64_t b, int64_t hkv, int64_t
       if (p->causal && ahead > 0) continue;
       if ((p->window_left >= 0 && -ahead > p->window_left) || (p->window_right >= 0 && ahead > p->window_right)) continue;
       if (p->mask_kind == ATTN_MASK_BOOL && !t->buffer[TENSOR_MASK].data[at]) continue;
-      if (p->mask_kind == ATTN_MASK_ADDITIVE && ((const float *)t->buffer[TENSOR_MASK].data)[at] == -INFINITY) continue;
+      if (attn_mask_adds(p->mask_kind) && attn_bias_get(p->mask_kind, t->buffer[TENSOR_MASK].data, at) == -INFINITY)
+        continue;
+      if (!block_visible(p, t->buffer[TENSOR_BLOCKS].data, b, h, i, j)) continue;
       return true;
     }
   return false;
@@ -197,16 +209,17 @@ bool tensors_make(struct tensors *t, const struct check_case *c, uint64_t seed)
   if (attn_problem_resolve(&t->problem, &t->desc)) return false;
   const struct attn_problem *p = &t->problem;
   const struct attn_extents e = attn_problem_extents(p);
-  const size_t bytes[TENSOR_COUNT] = {e.q,     e.k,         e.v, e.mask, e.o, c->lse ? e.lse : 0, e.alibi_slopes,
-                                      e.sinks, e.kv_lengths};
-  static const char *const names[TENSOR_COUNT] = {"q", "k", "v", "mask", "o", "lse", "slopes", "sinks", "lengths"};
+  const size_t bytes[TENSOR_COUNT] = {e.q,     e.k,          e.v,     e.mask, e.o, c->lse ? e.lse : 0, e.alibi_slopes,
+                                      e.sinks, e.kv_lengths, e.blocks};
+  static const char *const names[TENSOR_COUNT] = {"q",   "k",      "v",     "mask",    "o",
+                                                  "lse", "slopes", "sinks", "lengths", "blocks"};
   for (int i = 0; i < TENSOR_COUNT; i++) {
     if (!bytes[i]) continue;
-    const size_t element = i == TENSOR_LENGTHS              ? sizeof(int64_t)
-                           : i >= TENSOR_LSE                ? sizeof(float)
-                           : i != TENSOR_MASK               ? attn_element_bytes(p->dtype)
-                           : p->mask_kind == ATTN_MASK_BOOL ? 1
-                                                            : sizeof(float);
+    const size_t element = i == TENSOR_LENGTHS  ? sizeof(int64_t)
+                           : i == TENSOR_BLOCKS ? 1
+                           : i >= TENSOR_LSE    ? sizeof(float)
+                           : i != TENSOR_MASK   ? attn_element_bytes(p->dtype)
+                                                : attn_mask_element(p->mask_kind);
     t->buffer[i] = guard_alloc(names[i], bytes[i], c->side, (size_t)c->skew * element, INPUT_FILL);
   }
   struct rng r = {seed};
@@ -227,7 +240,8 @@ bool tensors_make(struct tensors *t, const struct check_case *c, uint64_t seed)
                         .lse = (float *)t->buffer[TENSOR_LSE].data,
                         .alibi_slopes = (const float *)t->buffer[TENSOR_SLOPES].data,
                         .sinks = (const float *)t->buffer[TENSOR_SINKS].data,
-                        .kv_lengths = (const int64_t *)t->buffer[TENSOR_LENGTHS].data};
+                        .kv_lengths = (const int64_t *)t->buffer[TENSOR_LENGTHS].data,
+                        .blocks = t->buffer[TENSOR_BLOCKS].data};
   return true;
 }
 

@@ -180,12 +180,13 @@ static bool run_directly(const struct attn_kernel *kernel, struct tensors *t, in
                                .scratch = scratch.data,
                                .alibi_slopes = t->args.alibi_slopes,
                                .sinks = t->args.sinks,
-                               .kv_lengths = t->args.kv_lengths};
+                               .kv_lengths = t->args.kv_lengths,
+                               .blocks = t->args.blocks};
       const uint64_t control = fpenv_control();
       if (!survives(kernel, &unit, (float *)part.data)) {
         const struct guard *all[] = {&t->buffer[0], &t->buffer[1], &t->buffer[2], &t->buffer[3], &t->buffer[4],
-                                     &t->buffer[5], &t->buffer[6], &t->buffer[7], &t->buffer[8], &scratch,
-                                     &max,          &sum,          &part};
+                                     &t->buffer[5], &t->buffer[6], &t->buffer[7], &t->buffer[8], &t->buffer[9],
+                                     &scratch,      &max,          &sum,          &part};
         char where[120] = "";
         guard_describe(all, sizeof all / sizeof *all, crash.address, where, sizeof where);
         fail(verdict, "%s at %s (rows %lld..%lld of head %lld)", crash_signal_name(crash.signal), where, (long long)row0,
