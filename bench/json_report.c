@@ -117,6 +117,47 @@ static json_t *make_context(const struct bench_roofs *roofs, const struct bench_
   return context;
 }
 
+/* What stands behind the context's lines, for whoever looks at the file elsewhere: the topology, and findings with their
+ * remedies. */
+static json_t *make_machine(const struct bench_settings *settings)
+{
+  const struct attn_topology *t = attn_topology_get();
+  json_t *machine = json_object(), *topology = json_object(), *doctor = json_array();
+  const struct {
+    const char *key;
+    json_int_t value;
+  } counts[] = {{"cores", t->cores},
+                {"hardware_threads", t->hardware_threads},
+                {"packages", t->packages},
+                {"numa_nodes", t->numa_nodes},
+                {"kinds", t->kinds},
+                {"l1d_bytes", (json_int_t)t->l1d_bytes},
+                {"l2_bytes", (json_int_t)t->l2_bytes},
+                {"l2_cores", t->l2_cores},
+                {"l3_bytes", (json_int_t)t->l3_bytes},
+                {"l3_cores", t->l3_cores}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_integer(topology, counts[i].key, counts[i].value);
+  put_real(topology, "quota", t->quota);
+  json_object_set_new(machine, "topology", topology);
+  char *xml = attn_topology_xml();
+  if (xml)
+    put_text(machine, "hwloc_xml", xml);
+  else
+    put_text(machine, "hwloc_xml_missing", "this build has no hwloc, or the system does not tell");
+  free(xml);
+  for (int i = 0; settings->doctor && i < settings->doctor->count; i++) {
+    const struct doctor_finding *f = &settings->doctor->finding[i];
+    json_t *finding = json_object();
+    put_text(finding, "check", f->check);
+    put_text(finding, "level", doctor_level_name(f->level));
+    put_text(finding, "text", f->text);
+    put_text(finding, "remedy", f->remedy);
+    json_array_append_new(doctor, finding);
+  }
+  json_object_set_new(machine, "doctor", doctor);
+  return machine;
+}
+
 /* What a row of benchmarks[] carries beyond the times. */
 static const struct counter {
   const char *name;
@@ -248,7 +289,8 @@ bool bench_json_write(FILE *out, const struct bench_row *rows, int count, const 
   json_object_set_new(root, "context", make_context(roofs, settings));
   json_object_set_new(root, "benchmarks", benchmarks);
   json_object_set_new(root, "left_out", left_out);
-  ok = ok && json_object_size(root) == 3 && !json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) &&
+  json_object_set_new(root, "machine", make_machine(settings));
+  ok = ok && json_object_size(root) == 4 && !json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) &&
        fputc('\n', out) != EOF;
   json_decref(root);
   return ok;

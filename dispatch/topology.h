@@ -27,6 +27,10 @@ struct attn_topology {
 
 const struct attn_topology *attn_topology_get(void);
 
+/* hwloc's XML of the machine, which lstopo draws, without serial numbers; to be freed. NULL: a build with HWLOC=0, or the
+ * system does not tell. */
+char *attn_topology_xml(void);
+
 /* Puts the calling thread on a core (modulo cores); *before receives what attn_unbind() restores. Does not allocate.
  * A thread that cannot be bound runs where it is: not an error. */
 struct attn_binding {

@@ -3,6 +3,7 @@
 
 #include <hwloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int core_kind(hwloc_topology_t h, hwloc_const_cpuset_t set)
 {
@@ -66,4 +67,36 @@ bool attn_topology_read(struct attn_topology *t)
   hwloc_bitmap_free(allowed);
   hwloc_topology_destroy(h);
   return ok;
+}
+
+/* Results are handed on: what identifies this very piece of hardware does not belong to them. */
+static bool is_private(const char *line, size_t bytes)
+{
+  static const char *const names[] = {"Serial\"", "UUID\"", "AssetTag\""};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (memmem(line, bytes, names[i], strlen(names[i]))) return true;
+  return false;
+}
+
+char *attn_topology_xml(void)
+{
+  hwloc_topology_t h;
+  char *xml = NULL, *kept = NULL;
+  int bytes = 0;
+  if (hwloc_topology_init(&h)) return NULL;
+  if (!hwloc_topology_load(h) && !hwloc_topology_export_xmlbuffer(h, &xml, &bytes, 0)) {
+    kept = bytes > 0 ? malloc((size_t)bytes + 1) : NULL;
+    size_t used = 0;
+    for (const char *line = xml, *end; kept && *line; line = end) {
+      end = strchrnul(line, '\n');
+      end += *end == '\n';
+      if (is_private(line, (size_t)(end - line))) continue;
+      memcpy(kept + used, line, (size_t)(end - line));
+      used += (size_t)(end - line);
+    }
+    if (kept) kept[used] = 0;
+    hwloc_free_xmlbuffer(h, xml);
+  }
+  hwloc_topology_destroy(h);
+  return kept;
 }

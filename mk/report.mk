@@ -1,7 +1,7 @@
 # The page of `attnbench report`: files of tools/report/ and Chart.js of Debian's libjs-chart.js go into the command, so that
 # one binary makes whole pages anywhere. Without that package the page shows its tables only, and says so.
 CHART_JS ?= $(firstword $(wildcard /usr/share/javascript/chart.js/chart.min.js))
-REPORT_JS := $(addprefix tools/report/,model.js dom.js charts.js figures.js machines.js table.js page.js)
+REPORT_JS := $(addprefix tools/report/,model.js dom.js charts.js figures.js trend.js machines.js table.js page.js)
 REPORT_GEN := $(BUILD)/gen/report
 
 $(REPORT_GEN)/page.js: $(REPORT_JS) mk/report.mk

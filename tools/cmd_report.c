@@ -1,31 +1,40 @@
 /* attnbench report: files of results as one page for a browser. */
 #include "atomic_file.h"
 #include "command.h"
+#include "history_series.h"
 #include "report_assets.h"
 #include "report_page.h"
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct options {
-  const char *path[REPORT_MAX_FILES], *out, *title;
+  const char *path[REPORT_MAX_FILES], *out, *title, *db;
   int files;
 };
+
+enum { OPTION_DB = 0x100, LATEST_RUNS = 100 };
 
 static const char doc[] =
     "Make one page of files of results: JSON of `attnbench run' or of any Google Benchmark program; - is standard input."
     "\vThe page is a single file that needs no network: machines, rooflines, throughput by sequence length, scaling over "
     "threads, the ladder of kernels, machines side by side, and a table of everything that can be sorted and filtered. "
-    "Every chart can be read as a table.\n\n"
+    "Every chart can be read as a table. With --db, the page shows how its cases went over the last 100 runs of that "
+    "history, "
+    "and where they changed.\n\n"
     "Examples:\n"
     "  attnbench run --json today.json && attnbench report today.json -o today.html\n"
-    "  attnbench report zen4.json granite.json graviton.json -o machines.html\n\n"
+    "  attnbench report zen4.json granite.json graviton.json -o machines.html\n"
+    "  attnbench report today.json --db ~/.local/share/attnbench/history.db\n\n"
     "Exit codes: 0 ok, 2 usage, unusable file, or the page could not be written.";
 
-static const struct argp_option argp_options[] = {{"output", 'o', "FILE", 0, "The page; default: report.html", 0},
-                                                  {"title", 't', "TEXT", 0, "Its heading; default: the machines", 0},
-                                                  {0}};
+static const struct argp_option argp_options[] = {
+    {"output", 'o', "FILE", 0, "The page; default: report.html", 0},
+    {"title", 't', "TEXT", 0, "Its heading; default: the machines", 0},
+    {"db", OPTION_DB, "WHERE", 0, "History of `attnbench history' to show: file, or postgresql://...", 0},
+    {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -33,6 +42,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   switch (key) {
   case 'o': o->out = arg; break;
   case 't': o->title = arg; break;
+  case OPTION_DB: o->db = arg; break;
   case ARGP_KEY_ARG:
     if (o->files == REPORT_MAX_FILES) argp_error(state, "more than %d files", REPORT_MAX_FILES);
     o->path[o->files++] = arg;
@@ -58,6 +68,32 @@ static void examine(const struct report *report, struct report_warnings *warning
                   *report->file[f]->method ? report->file[f]->method : "none");
       return;
     }
+}
+
+static bool is_in(const struct report *report, const char *name)
+{
+  for (int f = 0; f < report->files; f++)
+    if (results_find(report->file[f], name)) return true;
+  return false;
+}
+
+/* How the cases of the page went. Those that it does not have would only make it large. */
+static bool read_history(struct report *report, const char *where, struct complaint *why)
+{
+  const struct history_trend_options options = {.runs = {.latest = LATEST_RUNS}};
+  struct history history;
+  struct history_trend trend;
+  if (!history_open(&history, where, DATABASE_READ, why)) return false;
+  const bool ok = history_trend_read(&history, &options, &trend, why);
+  history_close(&history);
+  if (!ok) return false;
+  report->history = history_trend_json(&trend);
+  history_trend_free(&trend);
+  for (size_t i = json_array_size(report->history); i-- > 0;) {
+    const char *name = json_string_value(json_object_get(json_array_get(report->history, i), "name"));
+    if (!name || !is_in(report, name)) json_array_remove(report->history, i);
+  }
+  return report->history || complain(why, "no memory for the history");
 }
 
 static bool make(const struct options *o, const struct report *report, struct complaint *why)
@@ -90,7 +126,8 @@ int cmd_report(int argc, char **argv)
     report.file[report.files] = &file[report.files];
     report.files += ok;
   }
-  ok = ok && make(&o, &report, &why);
+  ok = ok && (!o.db || read_history(&report, o.db, &why)) && make(&o, &report, &why);
+  json_decref(report.history);
   if (!ok) fprintf(stderr, "attnbench report: %s\n", why.text);
   for (int f = 0; f < report.files; f++) results_free(&file[f]);
   return ok ? 0 : EXIT_USAGE;

@@ -51,6 +51,7 @@ lengthSection();
 scalingSection();
 ladderSection();
 machinesSection();
+trendSection();
 casesSection();
 leftOutSection();
 paintSwatches();
