@@ -17,7 +17,8 @@ $(BUILD)/libattn.pc: libattn.pc.in FORCE
 	@sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' \
 	  -e 's|@VERSION@|$(VERSION)|g' -e 's|@OPENMP@|$(OPENMP_LIB)|g' libattn.pc.in > $@.tmp && mv $@.tmp $@
 
-install: build $(BUILD)/libattn.pc ## install attnbench, libattn and attn.h below DESTDIR/PREFIX (/usr/local)
+# Man page and completions are made by asking the command, which a build for another architecture cannot be.
+install: build $(BUILD)/libattn.pc $(if $(filter $(ARCH),$(shell uname -m)),install-man) ## install attnbench, libattn, attn.h, man page and completions below DESTDIR/PREFIX (/usr/local)
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(INCLUDEDIR) $(LIBDIR)/pkgconfig)
 	$(INSTALL) -m 755 $(BUILD)/attnbench $(DESTDIR)$(BINDIR)/attnbench
 	$(INSTALL) -m 644 include/attn.h $(DESTDIR)$(INCLUDEDIR)/attn.h
@@ -27,7 +28,7 @@ install: build $(BUILD)/libattn.pc ## install attnbench, libattn and attn.h belo
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libattn.so
 	$(INSTALL) -m 644 $(BUILD)/libattn.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libattn.pc
 
-uninstall: ## remove what install wrote, nothing else
+uninstall: uninstall-man ## remove what install wrote, nothing else
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 
 .PHONY: install uninstall

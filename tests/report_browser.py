@@ -97,6 +97,13 @@ def test_hostile(b, folder):
     check("a page that asks is found out", b.requests() == ["http://example.invalid/x.png"], b.requests())
 
 
+def test_trend(b, folder):
+    look(b, folder, "trend", 4)
+    note = b.ask("document.querySelector('#trend .note').textContent")
+    check("the change is named", "slower, 000000000009 → 00000000000a" in note, note)
+    check("changed cases come first", b.ask("document.querySelector('#trend select').options[0].textContent").startswith("●"))
+
+
 def main():
     folder = sys.argv[1]
     path = chromium.find()
@@ -109,9 +116,11 @@ def main():
         look(b, folder, "run", 2)
         look(b, folder, "quick", 4)
         look(b, folder, "hostile", 4)
+        look(b, folder, "google", 0)
         look(b, folder, "two", 5)
         took = look(b, folder, "thousand", 4, seconds=2)
         print(f"# 1000 rows: {took:.2f} s")
+        test_trend(b, folder)
         test_table(b, folder)
         test_equivalents(b, folder)
         test_hostile(b, folder)

@@ -21,7 +21,9 @@ root=$dir/root prefix=/opt/attn
 make_it() { $MAKE --no-print-directory BUILD="$BUILD" CC="$CC" DESTDIR="$root" PREFIX=$prefix "$1"; }
 
 check 'make install' make_it install
-for file in bin/attnbench include/attn.h lib/libattn.a lib/libattn.so lib/libattn.so.0 lib/pkgconfig/libattn.pc; do
+for file in bin/attnbench include/attn.h lib/libattn.a lib/libattn.so lib/libattn.so.0 lib/pkgconfig/libattn.pc \
+  share/man/man1/attnbench.1 share/bash-completion/completions/attnbench share/zsh/site-functions/_attnbench \
+  share/fish/vendor_completions.d/attnbench.fish; do
   check "$file is installed" test -s "$root$prefix/$file"
 done
 check 'the soname is libattn.so.0' sh -c "objdump -p '$root$prefix/lib/libattn.so' | grep -q 'SONAME *libattn.so.0$'"
@@ -37,6 +39,7 @@ rm -f "$root$prefix"/lib/libattn.so* # -lattn is the archive now
 check 'a program builds against libattn.a' $CC -std=c11 examples/readme.c $(pkg-config --cflags --libs --static libattn) \
   -o "$dir/static"
 check 'and runs' "$dir/static"
+check 'the man page is that of this build' grep -q '\-\-preset' "$root$prefix/share/man/man1/attnbench.1"
 check 'the installed attnbench runs' "$root$prefix/bin/attnbench" --version
 
 check 'make install again' make_it install

@@ -82,6 +82,45 @@ check 'nor ends one' [ "$(grep -o '</script' hostile.html | wc -l)" = "$(grep -o
 check 'nor an element' sh -c '! grep -q "<img" hostile.html'
 check 'the page of the quick preset is below 1 MiB' [ "$(wc -c < quick.html)" -lt 1048576 ]
 
+# --- a result is a bundle: what the machine is goes with it
+cat > bundle.py << 'END'
+import json, sys, xml.dom.minidom
+machine = json.load(open("run.json"))["machine"]
+assert machine["topology"]["cores"] > 0 and machine["topology"]["l1d_bytes"] >= 0
+assert {f["check"] for f in machine["doctor"]} > {"governor", "load"} and all(set(f) == {"check", "level", "text", "remedy"} for f in machine["doctor"])
+text = machine.get("hwloc_xml")
+if text is None:
+    assert machine["hwloc_xml_missing"]
+    sys.exit()
+xml.dom.minidom.parseString(text)
+assert "Serial" not in text and "UUID" not in text
+open("machine.xml", "w").write(text)
+END
+check 'the bundle' python3 bundle.py
+if [ -s machine.xml ] && command -v lstopo-no-graphics > /dev/null; then
+  check 'hwloc reads its XML' sh -c 'lstopo-no-graphics -i machine.xml --of console | grep -q PU'
+else skip 1 'no lstopo, or a build without hwloc'; fi
+
+# --- a history: slower from the 10th run on
+python3 "$tests/report_data.py" base.json 12
+cat > runs.py << 'END'
+import json, random, subprocess, sys
+rng, base = random.Random(1), json.load(open("base.json"))
+for i in range(20):
+    run = json.loads(json.dumps(base))
+    run["context"].update(date=f"2026-01-{i + 1:02d}T12:00:00+00:00", commit=f"{i:012x}")
+    for row in run["benchmarks"]:
+        row["real_time"] *= rng.gauss(1, 0.003) * (1.1 if i >= 10 and "avx512/" in row["name"] else 1)
+    json.dump(run, open("one.json", "w"))
+    subprocess.run([sys.argv[1], "history", "add", "one.json", "--db", "h.db"], check=True, stdout=subprocess.DEVNULL)
+END
+check 'a history is filled' python3 runs.py "$attnbench"
+check 'report with it' "$attnbench" report base.json --db h.db -o trend.html
+echo '{"context": {}, "benchmarks": [{"name": "BM_memcpy/64", "run_type": "iteration", "real_time": 3, "time_unit": "ns"}]}' > google.json
+check 'cases of other files are not in it' sh -c '"$1" report google.json --db h.db -o google.html && grep -q "\"history\":\[\]" google.html' run "$attnbench"
+refused 'no such history' 2 'absent.db' "$attnbench" report base.json --db absent.db -o old.html
+refused 'a history that is none' 2 'run.json' "$attnbench" report base.json --db run.json -o old.html
+
 # --- in a browser
 python3 "$tests/report_browser.py" "$dir" > browser.out 2>&1
 code=$?

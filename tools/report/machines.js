@@ -32,10 +32,10 @@ function cachesText(context, topology) {
 
 function coresText(context, topology) {
   if (topology.cores > 0)
-    return [`${topology.cores} ${topology.cores === 1 ? "core" : "cores"}`, `${topology.hardware_threads} hardware threads`,
+    return [counted(topology.cores, "core"), counted(topology.hardware_threads, "hardware thread"),
       topology.packages > 1 ? `${topology.packages} packages` : "", topology.numa_nodes > 1 ? `${topology.numa_nodes} NUMA nodes` : "",
       topology.kinds > 1 ? `${topology.kinds} kinds of cores` : "", topology.quota > 0 ? `quota ${topology.quota} CPUs` : ""].filter(Boolean).join(", ");
-  return context.num_cpus ? `${context.num_cpus} CPUs` : null;
+  return context.num_cpus ? counted(context.num_cpus, "CPU") : null;
 }
 
 function facts(m) {
@@ -65,7 +65,7 @@ function findings(m) {
   const item = (f) => el("li", {}, badge(f.level), el("span", {}, el("b", {}, f.check), ` ${f.text}`, f.remedy ? el("span", {class: "remedy muted"}, ` To mend it: ${f.remedy}.`) : ""));
   const loud = sorted.filter((f) => f.level === "warning"), quiet = sorted.filter((f) => f.level !== "warning");
   return el("div", {}, el("h4", {}, "Doctor"), loud.length ? el("ul", {class: "findings"}, loud.map(item)) : el("p", {class: "muted"}, "Nothing to warn of."),
-    quiet.length ? el("details", {}, el("summary", {}, `${quiet.length} more findings`), el("ul", {class: "findings"}, quiet.map(item))) : "");
+    quiet.length ? el("details", {}, el("summary", {}, counted(quiet.length, "more finding")), el("ul", {class: "findings"}, quiet.map(item))) : "");
 }
 
 function machineCards() {

@@ -110,6 +110,7 @@ for (const machine of machines) {
 const allCases = machines.flatMap((m) => m.cases);
 const attnCases = machines.flatMap((m) => m.attn);
 
+const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 const finite = (value) => typeof value === "number" && isFinite(value);
 const number = (value, digits) => (finite(value) ? value.toFixed(digits) : "–");
 const significant = (value) => !finite(value) ? "–" : Math.abs(value) >= 100 ? value.toFixed(0)

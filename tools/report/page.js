@@ -30,7 +30,7 @@ function notices() {
   if (!hasCharts) add("warning", "This page was made by a build without Chart.js: every chart is shown as its table.");
   for (const m of machines) {
     const wrong = m.leftOut.filter((e) => e.state === "wrong").length, warnings = m.findings.filter((f) => f.level === "warning");
-    if (wrong) add("wrong", `${m.name}: ${wrong} ${wrong === 1 ? "case gave a wrong result and was" : "cases gave wrong results and were"} not timed; see “Left out”.`);
+    if (wrong) add("wrong", `${m.name}: ${counted(wrong, "wrong result")}, not timed; see “Left out”.`);
     if (warnings.length) add("warning", `${m.name}: its times are not fully to be trusted: ${warnings.map((f) => `${f.check} (${f.text})`).join("; ")}.`);
   }
 }
@@ -42,15 +42,17 @@ document.getElementById("theme").textContent = themeNames[theme];
 const title = data.title || (machines.length === 1 ? machines[0].cpu : `${machines.length} results side by side`);
 document.title = `${title} · attnbench`;
 document.getElementById("title").textContent = title;
-document.getElementById("subtitle").textContent = [`${allCases.length} cases`, machines.length > 1 ? unique(machines.map((m) => m.cpu)).join(", ")
+document.getElementById("subtitle").textContent = [counted(allCases.length, "case"), machines.length > 1 ? unique(machines.map((m) => m.cpu)).join(", ")
   : machines[0].context.date ? `measured ${machines[0].context.date}` : "", data.made ? `page made ${data.made}` : ""].filter(Boolean).join(" · ");
 notices();
 machineCards();
-rooflineSection();
-lengthSection();
-scalingSection();
-ladderSection();
-machinesSection();
+if (attnCases.length) { // other programs' cases say nothing that these could show
+  rooflineSection();
+  lengthSection();
+  scalingSection();
+  ladderSection();
+  machinesSection();
+}
 trendSection();
 casesSection();
 leftOutSection();

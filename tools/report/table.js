@@ -19,7 +19,8 @@ const COLUMNS = [
   {title: "GFLOP/s", value: (c) => c.gflops, cell: (c) => significant(c.gflops)},
   {title: "% FMA roof", value: (c) => c.fmaFraction, cell: (c) => (finite(c.fmaFraction) ? share(c.fmaFraction) : "–"), hint: "of the multiply-adds that as many cores reached beside the case"},
   {title: "GB/s", value: (c) => c.gbytes, cell: (c) => significant(c.gbytes), hint: "Q, K, V, mask and O once each"},
-  {title: "% lower roof", value: (c) => c.roofFraction, cell: (c) => number(100 * c.roofFraction, 1), hint: "of the most that memory and multiply-adds together allow"},
+  {title: "% lower roof", value: (c) => c.roofFraction, cell: (c) => number(100 * c.roofFraction, 1), hint: "of the most that memory and multiply-adds together allow",
+    shown: () => attnCases.some((c) => Math.abs(c.roofFraction - c.fmaFraction) > 0.001)},
   {title: "tokens/s", value: (c) => c.tokensPerS, cell: (c) => significant(c.tokensPerS)},
   {title: "x scalar", value: (c) => c.xScalar, cell: (c) => number(c.xScalar, 1), hint: "times as fast as the scalar reference on as many threads"},
   {title: "x autovec", value: (c) => c.xAutovec, cell: (c) => number(c.xAutovec, 1), hint: "times as fast as what the compiler vectorises"},
@@ -50,7 +51,7 @@ function casesSection() {
       (!state.kernel || r.c.kernel === state.kernel) && (!state.threads || r.c.T === Number(state.threads)));
     if (state.column) chosen.sort(compare);
     body.replaceChildren(...chosen.map((r) => r.row));
-    count.textContent = chosen.length === rows.length ? `${rows.length} cases` : `${chosen.length} of ${rows.length} cases`;
+    count.textContent = chosen.length === rows.length ? counted(rows.length, "case") : `${chosen.length} of ${rows.length} cases`;
   };
   const heads = columns.map((column) => {
     const th = el("th", {scope: "col", class: column.left ? "left" : null, "aria-sort": "none"}, el("button", {type: "button", title: column.hint, onclick: () => {

@@ -30,8 +30,8 @@ function trendSection() {
   if (!all.length) return missing(node, "No case of this page has two runs in the history. A run is added with", "attnbench history add FILE.json");
   const changed = all.filter((s) => s.changes.length);
   figure(node, {
-    title: "Trend", height: 340, describe: "Median time of each run with its interval, the level between changes, and the changes.",
-    choices: [{key: "series", label: "Case", value: 0, options: all.map((s, i) =>
+    title: "Median time of each run", height: 340, describe: "Median time of each run with its interval, the level between changes, and the changes.",
+    choices: () => [{key: "series", label: "Case", value: 0, options: all.map((s, i) =>
       [i, `${s.changes.length ? "● " : ""}${seriesTitle(s)}${unique(all.map((o) => o.machine)).length > 1 ? ` on ${s.machine}` : ""}`])}],
     draw(choice) {
       const series = all[choice.series], points = series.points, scale = most(points.map((p) => p.median_ns)) >= 1e6 ? 1e6 : 1e3;
@@ -50,8 +50,9 @@ function trendSection() {
           {label: "change", data: changes, showLine: false, pointStyle: "triangle", pointRadius: 9, borderColor: orange, backgroundColor: orange, pointHoverRadius: 10},
           {label: "median of a run", data: points.map((p) => at(p.median_ns)), borderColor: blue, backgroundColor: blue, borderWidth: 1, pointRadius: 3, pointStyle: "circle"},
           {label: "level", data: levels(series).map(at), borderColor: orange, backgroundColor: orange, borderWidth: 2, pointRadius: 0, stepped: "middle", pointStyle: "line"},
-          Object.assign({label: "95 % interval", data: points.map((p) => at(p.high_ns)), fill: "+1", pointStyle: "rect"}, band),
-          Object.assign({label: "", data: points.map((p) => at(p.low_ns))}, band)]},
+          ...(points.some((p) => finite(p.low_ns)) ? [
+            Object.assign({label: "95 % interval", data: points.map((p) => at(p.high_ns)), fill: "+1", pointStyle: "rect"}, band),
+            Object.assign({label: "", data: points.map((p) => at(p.low_ns))}, band)] : [])]},
           options: {interaction: {mode: "index", intersect: false}, plugins: {tooltip, legend: {labels: {filter: (item) => item.text !== ""}}},
             scales: {x: axis("run", {ticks: {maxRotation: 0, autoSkipPadding: 24}, grid: {display: false}}), y: axis(`time (${unit})`)}}},
         note: series.changes.length ? `${series.changes.map(changeText).join("; ")}.` : `No change beyond the noise of ${percent(series.noise)} in ${points.length} runs.`,

@@ -1,0 +1,118 @@
+#!/bin/sh
+# What becomes of the output of `attnbench run` and `attnbench report` when somebody interrupts, the reader goes away, the disk
+# is full or the folder may not be written: a message, the right exit code, whole files or none.
+#
+# usage: BUILD=build sh tests/test_run_output.sh
+set -u
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+attnbench=$build/attnbench
+[ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
+dir=$(mktemp -d) && trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT || exit 1
+cd "$dir" || exit 1
+unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS
+export ATTN_NUM_THREADS=1
+passed=0 failed=0 skipped=0
+check() { # $1: what; the rest: a command
+  what=$1
+  shift
+  if "$@" > said 2>&1; then passed=$((passed + 1)); else
+    failed=$((failed + 1))
+    echo "not ok - $what"
+    { cat said; tail -n 3 err; } | sed 's/^/#   /'
+  fi
+}
+no_leftover() { check "$1: no temporary file" sh -c '! ls -A | grep -q "^\.attnbench"'; }
+whole() { # whole FILE: ends as the JSON of a run does
+  [ "$(head -c 1 "$1")" = '{' ] && [ "$(tail -n 1 "$1")" = '}' ] && grep -q '"benchmarks": \[' "$1"
+}
+small='attn/fwd_f32_scalar/f32/B:1/Hq:1/Hkv:1/Sq:16/Skv:16/Dqk:16/Dv:16/none/T:1'
+run() { "$attnbench" run --times-only "$@"; }
+quick="--repetitions 2 --min-time 0.001"
+
+# --- Ctrl-C. Signals of the terminal are ignored by what a script starts in the background, unless it asks for them, as run does.
+interrupt() { # interrupt SIGNAL SECONDS OPTIONS...: exit code in $code
+  signal=$1 after=$2
+  shift 2
+  "$attnbench" run --times-only "$@" > out 2> err &
+  pid=$!
+  sleep "$after"
+  kill -"$signal" $pid
+  wait $pid
+  code=$?
+}
+interrupt INT 1 --preset small --repetitions 4 --min-time 0.05 --threads 1 --json some.json
+check "interrupted: exit code $code, wanted 130" [ $code = 130 ]
+check 'interrupted: says how far it came' grep -Eq 'interrupted after [1-9][0-9]* of [0-9]+ cases' err
+check 'interrupted: the table has what was finished' grep -q 'fwd_f32' out
+check 'interrupted: so has the file' whole some.json
+finished=$(sed -n 's/.*interrupted after \([0-9]*\) of.*/\1/p' err)
+check "interrupted: $finished cases in the file" [ "$(grep -c '"aggregate_name": "median"' some.json)" = "$finished" ]
+no_leftover 'interrupted'
+printf precious > kept.json
+interrupt INT 1 --case "$small" --repetitions 1000 --min-time 1 --json kept.json
+check "interrupted at once: exit code $code, wanted 130" [ $code = 130 ]
+check 'interrupted at once: the older file is whole' [ "$(cat kept.json)" = precious ]
+no_leftover 'interrupted at once'
+interrupt TERM 1 --case "$small" --repetitions 1000 --min-time 1 --json kept.json
+check "terminated: exit code $code, wanted 143" [ $code = 143 ]
+check 'terminated: the older file is whole' [ "$(cat kept.json)" = precious ]
+no_leftover 'terminated'
+
+# --- a reader that goes away, and one that takes nothing
+{ run --case "$small" $quick --json headed.json 2> err; echo $? > code; } | head -n 1 > out
+check "| head: exit code $(cat code), wanted 0" [ "$(cat code)" = 0 ]
+check '| head: the file is whole' whole headed.json
+check '| head: no message' [ ! -s err ]
+if [ -e /dev/full ]; then
+  run --case "$small" $quick --json full.json > /dev/full 2> err
+  code=$?
+  check "a full device as output: exit code $code, wanted 2" [ $code = 2 ]
+  check 'a full device as output: says so' grep -q 'standard output: No space left' err
+  check 'a full device as output: the file is whole all the same' whole full.json
+  run --case "$small" $quick --json /dev/full > out 2> err
+  code=$?
+  check "a full device as file: exit code $code, wanted 2" [ $code = 2 ]
+  check 'a full device as file: says so' grep -q '/dev/full: .*No space left' err
+  check 'a full device as file: the table is there' grep -q 'fwd_f32_scalar' out
+fi
+
+# --- a full disk: the file ends early. Other files of the same run are written.
+(
+  ulimit -f 4
+  run --preset small $quick --threads 1 --json kept.json --csv other.csv > out 2> err
+)
+code=$?
+check "a full disk: exit code $code, wanted 2" [ $code = 2 ]
+check 'a full disk: names the file' grep -q 'kept.json: could not be written completely' err
+check 'a full disk: the older file is whole' [ "$(cat kept.json)" = precious ]
+no_leftover 'a full disk'
+
+# --- folders that may not be written, told before anything is measured
+"$attnbench" run --times-only --case "$small" $quick --quiet --json results.json 2> err
+before() { # before NAME PATTERN COMMAND...: refused within seconds, though the case would take a thousand
+  name=$1 pattern=$2
+  shift 2
+  timeout 20 "$@" > out 2> err
+  code=$?
+  check "$name: exit code $code, wanted 2" [ $code = 2 ]
+  check "$name: says why" grep -q "$pattern" err
+}
+long="--case $small --repetitions 1000 --min-time 1"
+before 'a folder that is not there' 'no/such/r.json: cannot be written there: No such file' "$attnbench" run $long --json no/such/r.json
+before 'a folder as file' 'is a folder; give the name' "$attnbench" run $long --json .
+mkdir locked && chmod 555 locked
+if [ "$(id -u)" != 0 ]; then as=env
+elif command -v setpriv > /dev/null && chmod 711 . && setpriv --reuid=65534 --clear-groups test -x "$attnbench"; then
+  as='setpriv --reuid=65534 --clear-groups'
+else as=; fi
+if [ -n "$as" ]; then
+  before 'a read-only folder' 'locked/r.json: cannot be written there: Permission denied' $as "$attnbench" run $long --json locked/r.json
+  chmod 644 results.json
+  before 'report: a read-only folder' 'locked/r.html: cannot be written there: Permission denied' $as "$attnbench" report results.json -o locked/r.html
+else
+  skipped=$((skipped + 2))
+  echo 'skipped 2: root may write everywhere, and cannot become somebody else here'
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
