@@ -49,16 +49,20 @@ template <size_t n> void copy_text(char (&to)[n], const std::string &from) { std
 
 extern "C" bool gbench_time(const char *name, const gbench_job *job, gbench_repetition *repetition)
 {
-  bool stopped = false; // once a callback said no, the remaining repetitions end at once
-  auto body = [job, &stopped](benchmark::State &state) {
-    if (stopped || !job->before(job->context)) {
-      stopped = true;
-      state.SkipWithError("stopped");
-      return;
-    }
+  // Once a callback said no, what remains ends at once. Batches of the first repetition, which become longer until one is
+  // long enough, are given up, and all after them. Later ones are of that length and run through without a step: 1.7.1
+  // aborts the process when it finds repetitions of different lengths beside two good ones.
+  bool stopped = false, given_up = false;
+  benchmark::IterationCount iterations = 0;
+  auto body = [&](benchmark::State &state) {
+    const bool first = state.max_iterations != iterations;
+    iterations = state.max_iterations;
+    stopped = stopped || !job->before(job->context);
     for (auto _ : state) {
-      if (job->step(job->context)) continue;
+      if (!stopped && job->step(job->context)) continue;
       stopped = true;
+      if (!first && !given_up) continue;
+      given_up = true;
       state.SkipWithError("stopped");
       break;
     }
@@ -72,7 +76,7 @@ extern "C" bool gbench_time(const char *name, const gbench_job *job, gbench_repe
       ->Repetitions(job->repetitions);
   benchmark::RunSpecifiedBenchmarks(&collector, ".");
   benchmark::ClearRegisteredBenchmarks();
-  return collector.complete();
+  return !stopped && collector.complete();
 }
 
 extern "C" void gbench_machine_get(gbench_machine *machine)

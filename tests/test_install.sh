@@ -39,7 +39,7 @@ rm -f "$root$prefix"/lib/libattn.so* # -lattn is the archive now
 check 'a program builds against libattn.a' $CC -std=c11 examples/readme.c $(pkg-config --cflags --libs --static libattn) \
   -o "$dir/static"
 check 'and runs' "$dir/static"
-check 'the man page is that of this build' grep -q '\-\-preset' "$root$prefix/share/man/man1/attnbench.1"
+check 'the man page is that of this build' grep -qF -- '\-\-preset' "$root$prefix/share/man/man1/attnbench.1"
 check 'the installed attnbench runs' "$root$prefix/bin/attnbench" --version
 
 check 'make install again' make_it install
