@@ -10,6 +10,7 @@ COMMAND(compare, "Compare", "files of results side by side, with a verdict for e
 COMMAND(report, "Compare", "files of results as one page for a browser: charts, tables, machines")
 COMMAND(gate, "Compare", "for CI: is this build slower than a baseline, beyond the noise of this machine")
 COMMAND(history, "Compare", "runs kept in a file or on a server: list, trends with change points, export, import")
+COMMAND(export, "Compare", "results for other tools: CSV, OpenMetrics, benchstat, Bencher, LNT, JUnit ...")
 COMMAND(doctor, "Inspect", "what about this machine makes times untrustworthy, and how to mend it")
 COMMAND(info, "Inspect", "CPU, caches, cores, and each kernel: taken or passed over, and why")
 COMMAND(attend, "Compute", "attention over your own tensors, from NumPy files to NumPy files")

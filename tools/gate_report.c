@@ -1,6 +1,7 @@
 #include "gate_report.h"
 
 #include "case_text.h"
+#include "xml_text.h"
 
 #include "../bench/verdict.h"
 
@@ -92,17 +93,6 @@ void gate_print(FILE *out, const struct gate_report *r, enum grid_format format)
   grid_free(&table);
 }
 
-static void print_xml(FILE *out, const char *text)
-{
-  for (; *text; text++) switch (*text) {
-    case '&': fputs("&amp;", out); break;
-    case '<': fputs("&lt;", out); break;
-    case '>': fputs("&gt;", out); break;
-    case '"': fputs("&quot;", out); break;
-    default: fputc(*text, out);
-    }
-}
-
 void gate_print_junit(FILE *out, const struct gate_report *r)
 {
   int failures = 0, skipped = 0;
@@ -121,13 +111,13 @@ void gate_print_junit(FILE *out, const struct gate_report *r)
     words_of(r, c, words, sizeof words);
     verdict_interval_text(&g->change, interval, sizeof interval);
     fputs("<testcase classname=\"attnbench.gate\" name=\"", out);
-    print_xml(out, g->name);
+    xml_print(out, g->name);
     fprintf(out, "\" time=\"%.9f\"", g->candidate_ns * 1e-9);
     if (outcome == GATE_PASSED)
       fputs("/>\n", out);
     else {
       fprintf(out, "><%s message=\"", outcome == GATE_REGRESSION ? "failure" : "skipped");
-      print_xml(out, words);
+      xml_print(out, words);
       fprintf(out, " (interval %s)\"/></testcase>\n", interval);
     }
   }

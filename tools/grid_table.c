@@ -104,20 +104,24 @@ static void print_markdown(FILE *out, const struct grid_table *t)
   }
 }
 
+void csv_print(FILE *out, const char *text)
+{
+  const bool quoted = text[strcspn(text, ",\"\n\r")];
+  if (quoted) fputc('"', out);
+  for (; *text; text++) {
+    if (*text == '"') fputc('"', out);
+    fputc(*text, out);
+  }
+  if (quoted) fputc('"', out);
+}
+
 static void print_csv(FILE *out, const struct grid_table *t)
 {
   for (int r = 0; r < t->rows; r++) {
     if (is_title(t, r)) continue;
     for (int c = 0; c < t->columns; c++) {
-      const char *text = text_of(t, r, c);
-      const bool quoted = text[strcspn(text, ",\"\n\r")];
       if (c) fputc(',', out);
-      if (quoted) fputc('"', out);
-      for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-      }
-      if (quoted) fputc('"', out);
+      csv_print(out, text_of(t, r, c));
     }
     fputc('\n', out);
   }

@@ -17,6 +17,10 @@ struct grid_table {
  * empty cell. A heading that begins with '<' marks a column that stands left; others stand right. */
 void grid_add(struct grid_table *table, int columns, const char *const *cells);
 bool grid_print(FILE *out, const struct grid_table *table, enum grid_format format);
+
+/* A text as a field of CSV (RFC 4180): in quotes where it needs them. */
+void csv_print(FILE *out, const char *text);
+
 void grid_free(struct grid_table *table);
 
 #endif

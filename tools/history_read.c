@@ -1,7 +1,10 @@
 /* Runs out of the tables: lists of them, and one as the document of results that it came from. */
 #include "history.h"
 
+#include "../bench/results_row.h"
+
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,29 +103,22 @@ static bool take_rest(const struct database_row *row, void *context, struct comp
   return true;
 }
 
-static void put(json_t *object, const char *key, json_t *value)
+static double number_at(const json_t *list, size_t index)
 {
-  if (json_is_number(value)) json_object_set(object, key, value);
+  const json_t *value = json_array_get(list, index);
+  return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
 static json_t *repetition(const struct database_row *row, json_t *times, json_t *cpu, json_t *counters, size_t t)
 {
-  const char *name = database_text(row, 0), *key;
-  const bool aggregate = database_integer(row, 2);
-  char full[RESULTS_MAX_TEXT + 16];
-  json_t *object = json_object(), *value;
-  snprintf(full, sizeof full, "%s%s", name, aggregate ? "_median" : "");
-  json_object_set_new(object, "name", json_string(full));
-  json_object_set_new(object, "run_name", json_string(name));
-  json_object_set_new(object, "run_type", json_string(aggregate ? "aggregate" : "iteration"));
-  if (aggregate) json_object_set_new(object, "aggregate_name", json_string("median"));
-  json_object_set_new(object, "repetitions", json_integer((json_int_t)json_array_size(times)));
-  if (!aggregate) json_object_set_new(object, "repetition_index", json_integer((json_int_t)t));
-  put(object, "real_time", json_array_get(times, t));
-  put(object, "cpu_time", json_array_get(cpu, t));
-  json_object_set_new(object, "time_unit", json_string("ns"));
-  json_object_foreach(counters, key, value) put(object, key, json_is_array(value) ? json_array_get(value, t) : value);
-  if (*database_text(row, 1)) json_object_set_new(object, "label", json_string(database_text(row, 1)));
+  const char *key;
+  json_t *value, *object = results_row(database_text(row, 0), database_text(row, 1), database_integer(row, 2), (int)t,
+                                       (int)json_array_size(times), number_at(times, t), number_at(cpu, t));
+  json_object_foreach(counters, key, value)
+  {
+    json_t *own = json_is_array(value) ? json_array_get(value, t) : value;
+    if (json_is_number(own)) json_object_set(object, key, own);
+  }
   return object;
 }
 
@@ -132,11 +128,13 @@ static bool take_row(const struct database_row *row, void *context, struct compl
   json_t *times = parsed(database_text(row, 3)), *cpu = parsed(database_text(row, 4)),
          *counters = parsed(database_text(row, 5));
   const bool ok = json_is_array(times) && json_is_array(cpu) && json_is_object(counters);
-  for (size_t t = 0; ok && t < json_array_size(times); t++)
-    json_array_append_new(d->benchmarks, repetition(row, times, cpu, counters, t));
+  bool added = true;
+  for (size_t t = 0; ok && added && t < json_array_size(times); t++)
+    added = !json_array_append_new(d->benchmarks, repetition(row, times, cpu, counters, t));
   json_decref(times);
   json_decref(cpu);
   json_decref(counters);
+  if (!added) return complain(why, "no memory for the run, or a time of it is no number");
   return ok || complain(why, "the history's case '%.200s' is not JSON: it is damaged", database_text(row, 0));
 }
 
