@@ -24,6 +24,7 @@ OPT    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-re
 HARDEN :=
 endif
 CFLAGS   ?=
+KERNEL_CFLAGS ?=
 CPPFLAGS ?=
 BASE_CFLAGS := $(CSTD) $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fopenmp -Iinclude $(CPPFLAGS) $(CFLAGS)
 
@@ -77,7 +78,7 @@ kernel_suffix = $(lastword $(subst _, ,$(notdir $(basename $1))))
 $(BUILD)/obj/kernels/%.o: kernels/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(BASE_CFLAGS) $(if $(SANITIZE),,$(KERNEL_FLAGS)) $(FLAGS_$(call kernel_suffix,$<)) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -86,7 +87,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 
 # Rewritten only when compiler or flags differ from last time.
 FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512bf16) $(FLAGS_neon) \
-  $(FLAGS_scalar) HWLOC=$(HWLOC)
+  $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@

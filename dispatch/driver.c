@@ -10,7 +10,9 @@
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* libgomp's threads do not survive fork(): a child that starts a parallel region would wait for them forever. It
  * computes alone instead, with the same result. */
@@ -18,6 +20,35 @@ static atomic_bool pool_in_use, pool_lost;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static void in_child(void) { pool_lost = atomic_load(&pool_in_use); }
 static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
+
+/* libgomp ends the process if the system refuses it a thread. So before a pool grows, as many threads are started here,
+ * each by the one before it and waiting for the next, so that all exist at once and no list of them is needed. */
+static void *start_next(void *argument)
+{
+  int *left = argument;
+  pthread_t next;
+  if (*left == 0) return NULL;
+  --*left;
+  if (pthread_create(&next, NULL, start_next, left))
+    ++*left;
+  else
+    pthread_join(next, NULL);
+  return NULL;
+}
+
+/* How many of that many threads the calling thread's pool can have. */
+static int startable(int threads)
+{
+  static _Thread_local int had = 1;
+  if (threads <= had) return threads;
+  int left = threads - 1;
+  start_next(&left);
+  if (left == 0) return had = threads;
+  const char *debug = getenv("ATTN_DEBUG");
+  if (debug && !strcmp(debug, "1"))
+    fprintf(stderr, "attn: the system refuses %d threads; computing with %d\n", threads, threads - left);
+  return threads - left;
+}
 
 struct buffer {
   const char *name;
@@ -206,7 +237,8 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
       .plan = plan, .args = args, .scratch = base, .parts = (float *)(base + (size_t)plan->threads * plan->scratch_bytes)};
   const bool split = plan->parts > 1;
   const int64_t heads = split ? plan->problem.B * plan->problem.Hkv : 0, units = split ? count_parts(&run) : plan->units;
-  if (plan->threads == 1 || atomic_load_explicit(&pool_lost, memory_order_relaxed)) {
+  const int threads = atomic_load_explicit(&pool_lost, memory_order_relaxed) ? 1 : startable(plan->threads);
+  if (threads == 1) {
     for (int64_t i = 0; i < units; i++) (split ? run_part : run_unit)(&run, i, base);
     for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, base);
     return;
@@ -215,7 +247,10 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
   atomic_store_explicit(&pool_in_use, true, memory_order_relaxed);
   const bool place = plan->placement == ATTN_PLACE_CORES && plan->threads <= attn_topology_get()->cores &&
                      omp_get_proc_bind() == omp_proc_bind_false && !omp_in_parallel();
-#pragma omp parallel num_threads(plan->threads)
+  /* clang's runtime gives a thread that meets it for the first time the process's first affinity mask. */
+  struct attn_binding callers = {0};
+  if (place) attn_binding_keep(&callers);
+#pragma omp parallel num_threads(threads)
   {
     const int thread = omp_get_thread_num();
     char *scratch = base + (size_t)thread * plan->scratch_bytes;
@@ -230,12 +265,14 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
     }
     if (place) attn_unbind(&before);
   }
+  if (place) attn_unbind(&callers);
 }
 
 void attn_parallel_for(int threads, attn_placement placement, int64_t count,
                        void (*piece)(void *context, int64_t i, int thread), void *context)
 {
-  if (threads == 1 || atomic_load_explicit(&pool_lost, memory_order_relaxed)) {
+  threads = atomic_load_explicit(&pool_lost, memory_order_relaxed) ? 1 : startable(threads);
+  if (threads == 1) {
     for (int64_t i = 0; i < count; i++) piece(context, i, 0);
     return;
   }
@@ -243,6 +280,9 @@ void attn_parallel_for(int threads, attn_placement placement, int64_t count,
   atomic_store_explicit(&pool_in_use, true, memory_order_relaxed);
   const bool place = placement == ATTN_PLACE_CORES && threads <= attn_topology_get()->cores &&
                      omp_get_proc_bind() == omp_proc_bind_false && !omp_in_parallel();
+  /* clang's runtime gives a thread that meets it for the first time the process's first affinity mask. */
+  struct attn_binding callers = {0};
+  if (place) attn_binding_keep(&callers);
 #pragma omp parallel num_threads(threads)
   {
     const int thread = omp_get_thread_num();
@@ -252,6 +292,7 @@ void attn_parallel_for(int threads, attn_placement placement, int64_t count,
     for (int64_t i = 0; i < count; i++) piece(context, i, thread);
     if (place) attn_unbind(&before);
   }
+  if (place) attn_unbind(&callers);
 }
 
 attn_status attn_run(attn_plan *plan, const attn_args *given)

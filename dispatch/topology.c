@@ -105,6 +105,12 @@ void attn_bind(int core, struct attn_binding *before)
   before->bound = syscall(SYS_sched_setaffinity, 0, sizeof mine, mine) == 0;
 }
 
+void attn_binding_keep(struct attn_binding *now)
+{
+  memset(now->cpus, 0, sizeof now->cpus);
+  now->bound = syscall(SYS_sched_getaffinity, 0, sizeof now->cpus, now->cpus) >= 0;
+}
+
 void attn_unbind(const struct attn_binding *before)
 {
   if (before->bound) (void)syscall(SYS_sched_setaffinity, 0, sizeof before->cpus, before->cpus);

@@ -38,6 +38,7 @@ struct attn_binding {
   unsigned long cpus[128]; /* an affinity mask of up to 8192 hardware threads */
 };
 void attn_bind(int core, struct attn_binding *before);
+void attn_binding_keep(struct attn_binding *now); /* for attn_unbind(), without binding */
 void attn_unbind(const struct attn_binding *before);
 
 #endif

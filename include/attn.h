@@ -172,7 +172,8 @@ typedef struct attn_plan attn_plan;
  * Neither *desc nor *options is referred to afterwards. */
 ATTN_API attn_status attn_plan_create(attn_plan **plan, const attn_desc *desc, const attn_options *options);
 
-/* Computes. Uses the plan's threads; returns when the output is complete. */
+/* Computes. Uses the plan's threads, or as many of them as the system lets it start; returns when the output is complete.
+ */
 ATTN_API attn_status attn_run(attn_plan *plan, const attn_args *args);
 
 ATTN_API void attn_plan_destroy(attn_plan *plan); /* NULL is allowed */

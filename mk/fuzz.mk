@@ -5,6 +5,8 @@ FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_GUARDED := attention descriptor
+# Parsers call no kernel: those are built plainly, which takes minutes less.
+FUZZ_NO_KERNELS := -fno-sanitize=all -fno-sanitize-coverage=inline-8bit-counters,pc-table,trace-cmp,indirect-calls
 FUZZ_ASAN    := $(BUILD)/fuzz
 FUZZ_FAST    := $(BUILD)/fuzz-fast
 FUZZ_MAKE     = $(MAKE) --no-print-directory CC=$(FUZZ_CC) CXX=$(FUZZ_CC)++ DEBUG= HWLOC=0
@@ -14,14 +16,22 @@ fuzz_build    = $(if $(filter $(FUZZ_GUARDED),$1),$(FUZZ_FAST),$(FUZZ_ASAN))
 FUZZ_PROGRAM_OBJ = $(filter-out %/check_kernels.o,$(KERNEL_TEST_OBJ)) $(BENCH_OBJ)
 FUZZ_LINK_FLAGS  = -fsanitize=fuzzer,$(subst fuzzer-no-link$(COMMA),,$(SANITIZE))
 COMMA := ,
+# What fuzz_command runs in its children.
+$(BUILD)/obj/tests/fuzz/command_main.o: tools/main.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) -Dmain=attnbench_main -Wno-missing-prototypes -MMD -MP -c -o $@ $<
+$(BUILD)/tests/fuzz_command: $(BUILD)/obj/tests/fuzz/command_main.o
+
 $(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROGRAM_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CXX) $(OPT) $(FUZZ_LINK_FLAGS) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+	$(Q)$(CXX) $(OPT) $(FUZZ_LINK_FLAGS) -fopenmp -o $@ -Wl,--start-group $^ -Wl,--end-group $(BENCH_LIBS) $(TOOLS_LIBS) \
+	  $(LIB_LIBS)
 
 fuzz-build: $(FUZZ_TARGETS:%=fuzz-build-%)
 $(FUZZ_TARGETS:%=fuzz-build-%): fuzz-build-%:
-	+@$(FUZZ_MAKE) BUILD=$(call fuzz_build,$*) CFLAGS='$(if $(filter $(FUZZ_GUARDED),$*),-O2)' \
+	+@$(FUZZ_MAKE) BUILD=$(call fuzz_build,$*) CFLAGS='$(if $(filter $(FUZZ_GUARDED),$*),-O2)' KERNEL_CFLAGS='$(if $(filter $(FUZZ_GUARDED),$*),,$(FUZZ_NO_KERNELS))' \
 	  SANITIZE=fuzzer-no-link,$(if $(filter-out $(FUZZ_GUARDED),$*),address$(COMMA))undefined $(call fuzz_build,$*)/tests/fuzz_$*
 
 fuzz: deps-clang $(FUZZ_TARGETS:%=fuzz-%) ## every fuzz target for FUZZ_SECONDS (60) each; make fuzz-<target> one

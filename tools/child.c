@@ -24,7 +24,10 @@ static bool read_all(struct child_output *o, int fd, double until, pid_t pid)
   while (o->text) {
     if (o->bytes + 1 == room) {
       char *larger = realloc(o->text, room *= 2);
-      if (!larger) return false;
+      if (!larger) {
+        kill(pid, SIGKILL); /* it would wait for a reader, and its parent for its end */
+        return false;
+      }
       o->text = larger;
     }
     struct pollfd wait = {.fd = fd, .events = POLLIN};
@@ -39,7 +42,10 @@ static bool read_all(struct child_output *o, int fd, double until, pid_t pid)
     if (n <= 0) break;
     o->bytes += (size_t)n;
   }
-  if (o->text) o->text[o->bytes] = 0;
+  if (o->text)
+    o->text[o->bytes] = 0;
+  else
+    kill(pid, SIGKILL);
   return o->text != NULL;
 }
 

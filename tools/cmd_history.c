@@ -332,7 +332,10 @@ int cmd_history(int argc, char **argv)
   struct complaint why = {{0}};
   struct history h = {0};
   struct question q = {.name_wanted = NULL};
-  if (!o.argument) return EXIT_USAGE;
+  if (!o.argument) {
+    fputs("attnbench history: no memory for the arguments\n", stderr);
+    return EXIT_USAGE;
+  }
   argp_parse(&argp, argc, argv, 0, NULL, &o);
   bool ok =
       prepare(&q, &o, &why) && history_open(&h, o.db, o.verb & (ADD | IMPORT) ? DATABASE_CREATE : DATABASE_READ, &why);

@@ -103,7 +103,7 @@ double bound_row(const struct attn_problem *p, const attn_args *args, int64_t b,
     double largest = 0;
     for (int64_t j = 0; j < p->Skv; j++)
       if (bias_of(p, args, b, h, i, j) != -INFINITY) largest = fmax(largest, value(p, args, v + j * p->v.s + d * p->v.d));
-    bound[d] += n * 0x1p-126 * largest + (n + 10) * 0x1p-149;
+    bound[d] += n * 0x1p-126 * largest * (p->sinks ? 0x1p8 : 1) + (n + 10) * 0x1p-149;
     if (worst > 20 || bound[d] > 2 * largest) bound[d] = 2 * largest;
   }
   return worst + (n + 10) * u + 2 * u * fabs(lse);

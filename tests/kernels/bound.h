@@ -16,6 +16,8 @@
  * probabilities:
  *   |dO_d| <= sum_j p_j (exp(2 delta_j) - 1) (|v_jd| + |O_d|) + (Skv + 10) u (sum_j p_j |v_jd| + |O_d|)
  *           + Skv 2^-126 max_j |v_jd|      weights are clamped at 2^-126
+ *                                          (with a sink the whole row is: then of weights up to 2^8, by which a score may
+ *                                          exceed its row's reference)
  *           + (Skv + 10) 2^-149            underflow in the products,
  * (the factor 2 covers numerator and normalisation), and never more than 2 max_j |v_jd|: an output is a weighted mean
  * whatever the weights are. The same for LSE: |dLSE| <= max_j delta_j + (Skv + 10) u + 2 u |LSE|. */

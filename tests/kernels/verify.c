@@ -235,8 +235,8 @@ static bool run_by_plan(const struct attn_kernel *kernel, struct tensors *t, int
     return fail(verdict, "%s in attn_run with %d threads, address %p", crash_signal_name(crash.signal), threads,
                 crash.address);
   }
-  attn_status status =
-      cache ? attn_plan_create_cached(&plan, &desc, cache, &options) : attn_plan_create(&plan, &desc, &options);
+  attn_status status = cache ? attn_plan_create_cached(&plan, &desc, cache, &options)
+                             : attn_plan_create_blocked(&plan, &desc, &options, &t->problem.blocking);
   if (!status) status = attn_run(plan, &args);
   crash_disarm();
   if (status) fail(verdict, "%s: %s", attn_status_name(status), attn_error_message());
@@ -359,6 +359,9 @@ struct verdict verify_case(const struct attn_kernel *kernel, const struct check_
     fail(&verdict, "libattn refuses the case: %s", attn_error_message());
     return verdict;
   }
+  /* The block of keys decides the order of sums, so one is taken for all ways to run: the caches' choice or the kernel's.
+   */
+  if (case_seed % 2) t.problem.blocking = attn_blocking_default(kernel, &t.problem);
   if (kernel->dtype == ATTN_I8) {
     run_int8(kernel, c, &t, case_seed, &verdict);
   } else {

@@ -225,7 +225,7 @@ static void refusals_name_the_field(void **state)
   (void)state;
   attn_desc d = small_desc();
   struct buffers b = make_buffers(&d);
-  float out[16] = {0};
+  static float out[2 * 4 * 5 * 9]; /* of small_desc(): or it may overlap a neighbour on the stack */
   const attn_strides far = {.b = INT64_MAX / 2, .h = 1, .s = 1, .d = 1};
   refuses(&d, &b.args, (attn_score_block){.stage = (attn_score_stage)4}, out, ATTN_ERR_INVALID, "block.stage", "4");
   refuses(&d, &b.args, (attn_score_block){.query = 6}, out, ATTN_ERR_INVALID, "block.query", "6");
