@@ -37,6 +37,8 @@ FLAGS_avx512bf16 := $(FLAGS_avx512) -mavx512bf16
 # flag.
 FLAGS_neon   := $(if $(filter aarch64,$(ARCH)),$(shell $(CC) -Werror -fno-schedule-insns -E -x c /dev/null >/dev/null \
   2>&1 && echo -fno-schedule-insns))
+# gcc's header offers the feature on this base only; every core that has it is of that base.
+FLAGS_neonbf16 := $(FLAGS_neon) $(if $(filter aarch64,$(ARCH)),-march=armv8.2-a+bf16)
 # Aligned loops: where its inner loop falls in a fetch line decided over 40 % of the scalar reference's speed.
 FLAGS_scalar := -fno-tree-vectorize -fno-tree-slp-vectorize -falign-loops=64
 FLAGS_oracle := -ffp-contract=off
@@ -86,8 +88,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
-FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512bf16) $(FLAGS_neon) \
-  $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512bf16) \
+  $(FLAGS_neonbf16) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@

@@ -21,7 +21,7 @@ extern const struct roof_loops roof_loops_scalar;
 #if defined(__x86_64__)
 extern const struct roof_loops roof_loops_avx2, roof_loops_avx512, roof_loops_avx512bf16;
 #elif defined(__aarch64__)
-extern const struct roof_loops roof_loops_neon;
+extern const struct roof_loops roof_loops_neon, roof_loops_neonbf16;
 #endif
 
 #endif

@@ -16,6 +16,7 @@ static const struct roof_loops *const all_loops[] = {
     &roof_loops_avx512bf16,
 #elif defined(__aarch64__)
     &roof_loops_neon,
+    &roof_loops_neonbf16,
 #endif
 };
 enum { LOOPS = sizeof all_loops / sizeof *all_loops, MAX_ROOFS = 256, MAX_TEAMS = 64 };

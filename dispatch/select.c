@@ -18,7 +18,7 @@ const struct attn_kernel *const attn_kernels[] = {
     NULL};
 #undef KERNEL
 
-static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512bf16", "neon"};
+static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16"};
 
 const char *attn_isa_name(enum attn_isa isa) { return isa < ATTN_ISA_COUNT ? isa_names[isa] : "any"; }
 

@@ -19,6 +19,10 @@ class Mask(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int), ("length", ctypes.c_int64), ("stride", Strides)]
 
 
+class BlockMask(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("queries", "keys", "b", "h")]
+
+
 class Desc(ctypes.Structure):
     _fields_ = (
         [("dtype", ctypes.c_int), ("layout", ctypes.c_int)]
@@ -26,7 +30,7 @@ class Desc(ctypes.Structure):
         + [(name, Strides) for name in "qkvo"]
         + [("scale", ctypes.c_float), ("flags", ctypes.c_uint), ("causal_offset", ctypes.c_int64)]
         + [("mask", Mask), ("lse", Strides), ("window_left", ctypes.c_int64), ("window_right", ctypes.c_int64)]
-        + [("softcap", ctypes.c_float)]
+        + [("softcap", ctypes.c_float), ("blocks", BlockMask), ("rope", ctypes.c_void_p)]
     )
 
 
@@ -34,7 +38,7 @@ class Args(ctypes.Structure):
     _fields_ = (
         [(name, ctypes.c_void_p) for name in ("q", "k", "v", "o", "mask", "lse", "workspace")]
         + [("workspace_bytes", ctypes.c_size_t)]
-        + [(name, ctypes.c_void_p) for name in ("alibi_slopes", "sinks", "kv_lengths")]
+        + [(name, ctypes.c_void_p) for name in ("alibi_slopes", "sinks", "kv_lengths", "blocks")]
     )
 
 

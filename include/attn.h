@@ -147,7 +147,7 @@ typedef enum attn_placement {
 typedef struct attn_options {
   int threads; /* 0: ATTN_NUM_THREADS, else the allowed physical cores, at most the cgroup quota */
   const char
-      *isa; /* highest ISA allowed: "scalar", "avx2", "avx512", "avx512bf16", "neon". NULL: ATTN_ISA, else no limit */
+      *isa; /* highest ISA allowed: "scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16". NULL: ATTN_ISA, else no limit */
   const char *kernel; /* exactly this kernel, e.g. "fwd_f32_avx2". NULL: ATTN_KERNEL, else the first that fits */
   attn_placement placement;
 } attn_options;

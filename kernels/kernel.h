@@ -55,7 +55,15 @@ enum attn_feature {
 };
 
 /* In order of preference; ATTN_ISA names the highest that may be used. */
-enum attn_isa { ATTN_ISA_SCALAR = 0, ATTN_ISA_AVX2, ATTN_ISA_AVX512, ATTN_ISA_AVX512BF16, ATTN_ISA_NEON, ATTN_ISA_COUNT };
+enum attn_isa {
+  ATTN_ISA_SCALAR = 0,
+  ATTN_ISA_AVX2,
+  ATTN_ISA_AVX512,
+  ATTN_ISA_AVX512BF16,
+  ATTN_ISA_NEON,
+  ATTN_ISA_NEONBF16,
+  ATTN_ISA_COUNT
+};
 
 /* The features this object file was compiled for, from the compiler's own macros: flags and run-time check agree. */
 enum {

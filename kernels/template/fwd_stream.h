@@ -13,12 +13,13 @@
 #define ATTN_FWD_STREAM_H
 
 #include "../scores.h"
-#include "output.h"
 #ifdef ATTN_PAIRS /* vec_<isa>.h has dot products of pairs */
 #include "pack_pairs.h"
 #else
 #include "pack.h"
 #endif
+
+#include "output.h"
 
 #include <float.h>
 #include <string.h>
@@ -102,7 +103,7 @@ static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, 
   s->max[r] = top;
   for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
   for (int64_t l = 0; PACKED > 1 && l < VL; l++) s->packed_sum[r * VL + l] *= rescale;
-  scale_weights(p, done, rescale);
+  scale_weights(p - i * P_STRIDE, i, P_STRIDE, done, rescale);
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     float *o = s->o + tile_row_at(t, i, left, s->values);
@@ -297,11 +298,16 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
   int64_t line = 0;
   vf score[MR][NV];
   ZERO_TILE(score, MR, NV);
+#ifdef __clang__ /* clang 14 would keep sums on the stack from chunk to chunk */
+  for (; line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
+  qk_tile(score, q, k, depth);
+#else
   for (int64_t d = 0; d < depth; d += CHUNK) {
     const int64_t until = (d + CHUNK) * all / depth;
     for (; line < until && line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
     qk_tile(score, q + d * MR, k + d * NR, depth - d < CHUNK ? depth - d : CHUNK);
   }
+#endif
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
 }
@@ -346,7 +352,7 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
         weigh_any(s, t, i, row, from, to);
       else if (!done)
         weigh_row(s, t, i, row, from, to);
-      const vf sum = pack_weights(row, from, to);
+      const vf sum = pack_weights(p, i, P_STRIDE, from, to);
       if (PACKED > 1) add_to(s->packed_sum + (t * MR + i) * VL, sum);
     }
   }
@@ -356,13 +362,13 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
 /* Functions of their own, as score_panels, and with a stride that the compiler knows. */
 __attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, uint32_t live, int64_t keys)
 {
-  add_value_tile(o, p, P_STRIDE, v, live, keys, NV, PACKED);
+  add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
 __attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, uint32_t live,
                                                         int64_t keys)
 {
-  add_value_tile(o, p, P_STRIDE, v, live, keys, 1, PACKED);
+  add_value_tile(o, p, P_STRIDE, v, live, keys, 1);
 }
 
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
@@ -376,7 +382,7 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
       const float *v = s->v + left * packed(s->block_keys);
       for (int64_t g = 0; g < n; g++) {
         float *o = s->o + tile_row_at(first + g, 0, left, s->values);
-        const float *p = s->p + g * MR * P_STRIDE;
+        float *p = s->p + g * MR * P_STRIDE;
         if (!panels[g].live) continue;
         if (!finite && panels[g].partial)
           value_tile_careful(o, p, P_STRIDE, v, panels[g].live, keys, width);

@@ -6,8 +6,9 @@
 #define ATTN_NAIVE_H
 
 #include "../scores.h"
-#include "output.h"
 #include "pack.h"
+
+#include "output.h"
 
 #include <float.h>
 #include <string.h>
@@ -96,9 +97,9 @@ __attribute__((noinline)) static void naive_value_tile(float *o, const float *p,
                                                        int64_t keys, int64_t width)
 {
   if (width == NR)
-    add_value_tile(o, p, p_stride, v, UINT32_MAX, keys, NV, PACKED);
+    add_value_tile(o, p, p_stride, v, UINT32_MAX, keys, NV);
   else
-    add_value_tile(o, p, p_stride, v, UINT32_MAX, keys, 1, PACKED);
+    add_value_tile(o, p, p_stride, v, UINT32_MAX, keys, 1);
 }
 
 static inline void naive_values(struct naive *n, bool hides)

@@ -3,7 +3,7 @@
 #ifndef ATTN_OUTPUT_H
 #define ATTN_OUTPUT_H
 
-#include "edge.h"
+#include "edge.h" /* and after pack.h or pack_pairs.h */
 
 /* Where row i of tile t begins in the panel at value column `left`. values: Dv rounded up to whole vectors. */
 static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t values)
@@ -13,16 +13,16 @@ static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t va
 }
 
 /* O += P V over the live panels (bit j / NR: that of key j) of keys [0, keys), one value panel of nv vectors. The sum of
- * the block starts at zero and stays in registers from one run of live panels to the next. packing: PACKED of pack.h. */
+ * the block starts at zero and stays in registers from one run of live panels to the next. */
 ALWAYS_INLINE void add_value_tile(float *restrict o, const float *restrict p, int64_t p_stride, const float *restrict v,
-                                  uint32_t live, int64_t keys, const int nv, const int packing)
+                                  uint32_t live, int64_t keys, const int nv)
 {
   vf acc[MR][NV];
   ZERO_TILE(acc, MR, NV);
   while (live) {
     int64_t from, to;
     live = next_run(live, keys, &from, &to);
-    pv_tile(acc, p + from / packing, p_stride, v + from / packing * nv * VL, (to - from + packing - 1) / packing, nv);
+    pv_tile(acc, p + weights_at(from), p_stride, v + packed(from) * nv * VL, packed(to - from), nv);
   }
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (j, nv) {

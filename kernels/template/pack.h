@@ -61,19 +61,25 @@ static inline vf scaled_score(vf score, float factor)
   return score;
 }
 
-/* Packs weights p[from..to) of a row: they may stay as they are. Returns the sum of them as packed, if that can differ. */
-static inline vf pack_weights(float *p, int64_t from, int64_t to)
+/* Where the packed weights from a key on begin in a tile's P. */
+static inline int64_t weights_at(int64_t key) { return key; }
+
+/* Packs weights [from, to) of row i of a tile p, rows `stride` apart: they may stay as they are. Returns the sum of them as
+ * packed, if that can differ. */
+static inline vf pack_weights(float *p, int64_t i, int64_t stride, int64_t from, int64_t to)
 {
   (void)p;
+  (void)i;
+  (void)stride;
   (void)from;
   (void)to;
   return vf_zero();
 }
 
-/* Packed weights [0, n) of a row, times factor. */
-static inline void scale_weights(float *p, int64_t n, float factor)
+/* Packed weights [0, n) of that row, times factor. */
+static inline void scale_weights(float *p, int64_t i, int64_t stride, int64_t n, float factor)
 {
-  for (int64_t j = 0; j < n; j++) p[j] *= factor;
+  for (int64_t j = 0; j < n; j++) p[i * stride + j] *= factor;
 }
 
 /* Values of keys [0, n), written for a block of `keys`. Returns whether all of them are finite. */

@@ -11,9 +11,6 @@ enum { MR = 12, NV = 2 };
 #include "../template/tile_broadcast.h"
 #include "../template/fwd_stream.h"
 
-/* Turned queries would have to be rounded to bf16. */
-static bool turns_nothing(const struct attn_problem *p) { return !p->rope; }
-
 const struct attn_kernel fwd_bf16_avx512bf16 = {
     .name = "fwd_bf16_avx512bf16",
     .summary = "tiled streaming softmax, 12x32 tiles, dot products of bf16 pairs",
@@ -23,7 +20,7 @@ const struct attn_kernel fwd_bf16_avx512bf16 = {
     .flags = ATTN_KERNEL_BF16_WEIGHTS,
     .row_tile = MR,
     .unit_rows = UNIT_ROWS,
-    .supports = turns_nothing,
+    .supports = pairs_support,
     .scratch_bytes = stream_scratch_bytes,
     .run = stream_run,
     .blocking_step = &stream_blocking_step,

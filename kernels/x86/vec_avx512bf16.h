@@ -3,7 +3,7 @@
  * vdpbf16ps takes denormal elements for 0 and flushes denormal sums, whatever MXCSR says. */
 #ifndef ATTN_VEC_AVX512BF16_H
 #define ATTN_VEC_AVX512BF16_H
-#define ATTN_PAIRS
+#define ATTN_PAIRS 1 /* of a row stand together in a tile's operand */
 
 #include "vec_avx512.h"
 
@@ -11,6 +11,8 @@
 static inline vf vf_dot_pairs(vf a, vf b, vf c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
 
 #define vf_step vf_dot_pairs
+
+static inline vf vf_pairs_of_ones(void) { return _mm512_castsi512_ps(_mm512_set1_epi32(0x3f803f80)); }
 
 /* Pairs of neighbours of the 2 VL numbers low, high; rounded to nearest even. */
 static inline vf vf_pairs_of(vf low, vf high) { return (vf)_mm512_cvtne2ps_pbh(high, low); }
@@ -28,6 +30,12 @@ static inline vf vf_pair_up(vf first, vf second)
   const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(second));
   return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }
+
+static inline void vf_store_weights(float *p, vf pairs) { vf_store(p, pairs); }
+static inline vf vf_load_weights(const float *p) { return vf_load(p); }
+
+static inline void vf_store_pairs(float *p, const vf pairs[ATTN_PAIRS]) { vf_store(p, pairs[0]); }
+static inline void vf_load_pairs(vf pairs[ATTN_PAIRS], const float *p) { pairs[0] = vf_load(p); }
 
 /* x, but 0 in place of each element whose weight is -0. */
 static inline vf vf_hide_pairs(vf x, vf weights)

@@ -59,7 +59,7 @@ build() {
   local make=(make -s -C "$tree" -j"$(nproc)" --no-print-directory HWLOC=0)
   case $1 in
   avx512*) "${make[@]}" BUILD="$dir/x86" CC=gcc "$dir/x86/tests/check_kernels_static" ;;
-  neon) "${make[@]}" BUILD="$dir/arm" CC="$compiler" AR="${compiler%gcc}ar" "$dir/arm/tests/check_kernels_static" ;;
+  neon*) "${make[@]}" BUILD="$dir/arm" CC="$compiler" AR="${compiler%gcc}ar" "$dir/arm/tests/check_kernels_static" ;;
   esac > "$dir/log/build" 2>&1 || { cat "$dir/log/build" >&2; return 1; }
 }
 run() {
@@ -71,7 +71,7 @@ run() {
     else
       timeout 300 "$dir/x86/tests/check_kernels_static" "${options[@]}"
     fi ;;
-  neon) timeout 600 "${QEMU_ARM:-qemu-aarch64-static}" -cpu max "$dir/arm/tests/check_kernels_static" "${options[@]}" ;;
+  neon*) timeout 600 "${QEMU_ARM:-qemu-aarch64-static}" -cpu max "$dir/arm/tests/check_kernels_static" "${options[@]}" ;;
   esac
 }
 
@@ -80,6 +80,7 @@ declare -A unable=()
 grep -q -w avx512_bf16 /proc/cpuinfo || unable[avx512bf16]="this CPU has no AVX512-BF16, nor has an emulator here"
 command -v "${QEMU_ARM:-qemu-aarch64-static}" > /dev/null || unable[neon]="qemu-aarch64-static is not installed (tools/deps.sh arm)"
 command -v "$compiler" > /dev/null || unable[neon]="$compiler is not installed (tools/deps.sh arm)"
+[ -z "${unable[neon]-}" ] || unable[neonbf16]=${unable[neon]}
 
 passed=0 failed=0 skipped=0
 declare -A sound=()

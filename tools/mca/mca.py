@@ -24,6 +24,7 @@ MODELS = {
     "aarch64": ["neoverse-n1", "neoverse-v1", "neoverse-v2"],
 }
 NO_AVX512 = ("haswell", "znver3")
+NO_BF16 = ("haswell", "skylake-avx512", "icelake-server", "znver3", "neoverse-n1")
 BAR = 0.90
 AGREE = 0.10
 ITERATIONS = 200
@@ -117,6 +118,8 @@ def rows_of(mca, loops):
     rows = []
     for model in MODELS[loops[0].machine]:
         if loops[0].width_bits() == 512 and model in NO_AVX512:
+            continue
+        if "bf" in loops[0].fmas()[0].mnemonic and model in NO_BF16:
             continue
         row = min((Row(mca, loop, model) for loop in loops), key=lambda r: r.fraction)
         rows.append(row)

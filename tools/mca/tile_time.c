@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { DEPTH = 128, CALLS = 200, ROUNDS = 301 };
+enum { TILE_DEPTH = 128, CALLS = 200, ROUNDS = 301 };
 
 typedef void tile_function(float *out, const float *left, const float *right);
 
@@ -20,7 +20,7 @@ static inline void store_tile(float *out, vf acc[MR][NV])
 __attribute__((noinline)) static void time_qk(float *out, const float *left, const float *right)
 {
   vf acc[MR][NV];
-  qk_tile(acc, left, right, DEPTH);
+  qk_tile(acc, left, right, TILE_DEPTH);
   store_tile(out, acc);
 }
 
@@ -29,7 +29,7 @@ __attribute__((noinline)) static void time_pv(float *out, const float *left, con
   vf acc[MR][NV];
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (j, NV) acc[i][j] = vf_zero();
-  pv_tile(acc, left, P_STRIDE, right, DEPTH, NV);
+  pv_tile(acc, left, P_STRIDE, right, TILE_DEPTH, NV);
   store_tile(out, acc);
 }
 
@@ -40,7 +40,7 @@ __attribute__((noinline)) static void time_roof(float *out, const float *left, c
   const vf a = vf_load(left), b = vf_load(right);
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (j, NV) acc[i][j] = vf_load(right + (i * NV + j) * VL);
-  for (int d = 0; d < DEPTH; d++) {
+  for (int d = 0; d < TILE_DEPTH; d++) {
     UNROLLED_FOR (i, MR)
       UNROLLED_FOR (j, NV) acc[i][j] = vf_fma(a, b, acc[i][j]);
   }
@@ -68,7 +68,7 @@ int main(void)
     const char *name;
     tile_function *run;
   } tile[] = {{"qk_tile", time_qk}, {"pv_tile", time_pv}};
-  static _Alignas(64) float out[MR * NR], left[MR * P_STRIDE + DEPTH * MR], right[DEPTH * NR];
+  static _Alignas(64) float out[MR * NR], left[MR * P_STRIDE + TILE_DEPTH * MR], right[TILE_DEPTH * NR];
   for (size_t i = 0; i < sizeof left / sizeof *left; i++) left[i] = 1.0f / (float)(i + 1);
   for (size_t i = 0; i < sizeof right / sizeof *right; i++) right[i] = 1.0f / (float)(i + 1);
   for (size_t t = 0; t < sizeof tile / sizeof *tile; t++) {
