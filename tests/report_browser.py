@@ -97,6 +97,20 @@ def test_hostile(b, folder):
     check("a page that asks is found out", b.requests() == ["http://example.invalid/x.png"], b.requests())
 
 
+def test_without_charts(b, folder):
+    """As a build without Chart.js makes it: that script is empty."""
+    page = open(os.path.join(folder, "quick.html"), encoding="utf-8").read()
+    begin = page.index('<script nonce="')
+    begin = page.index(">", begin) + 1
+    with open(os.path.join(folder, "bare.html"), "w", encoding="utf-8") as f:
+        f.write(page[:begin] + page[page.index("</script>", begin):])
+    b.open(os.path.join(folder, "bare.html"))
+    check("without Chart.js: no complaint", not b.complaints(), b.complaints())
+    check("without Chart.js: says so", "without Chart.js" in b.ask("document.getElementById('notices').textContent"))
+    check("without Chart.js: tables instead", b.ask("document.querySelectorAll('canvas').length") == 0 and
+          b.ask("[...document.querySelectorAll('figure')].every(f => f.querySelectorAll('tbody tr').length > 1)"))
+
+
 def test_trend(b, folder):
     look(b, folder, "trend", 4)
     note = b.ask("document.querySelector('#trend .note').textContent")
@@ -124,6 +138,7 @@ def main():
         test_table(b, folder)
         test_equivalents(b, folder)
         test_hostile(b, folder)
+        test_without_charts(b, folder)
     finally:
         b.close()
     print(f"{passed} passed, {failed} failed")

@@ -101,6 +101,35 @@ if [ -s machine.xml ] && command -v lstopo-no-graphics > /dev/null; then
   check 'hwloc reads its XML' sh -c 'lstopo-no-graphics -i machine.xml --of console | grep -q PU'
 else skip 1 'no lstopo, or a build without hwloc'; fi
 
+# --- changed at random, a file is a good one or an error, for report and compare
+cat > fuzz.py << 'END'
+import random, subprocess, sys
+rng, good = random.Random(5), open("run.json", "rb").read()
+codes = []
+for i in range(120):
+    bad = bytearray(good)
+    for _ in range(rng.randint(1, 4)):
+        at, what = rng.randrange(len(bad)), rng.randrange(5)
+        if what == 0:
+            bad[at] = rng.randrange(256)
+        elif what == 1:
+            bad[at:at + 1] = rng.choice([b'"', b"{", b"}", b"[", b"]", b",", b":", b"-", b"9" * 400, b"1e999", b"null", b"\\u0000", b"</script>"])
+        elif what == 2:
+            del bad[at:at + rng.randint(1, 300)]
+        elif what == 3:
+            bad[at:at] = bad[at:at + rng.randint(1, 300)]
+        else:
+            del bad[at:]
+    open("fuzzed.json", "wb").write(bad)
+    for command, fine in ((["report", "fuzzed.json", "-o", "fuzzed.html"], (0, 2)), (["compare", "run.json", "fuzzed.json"], (0, 1, 2, 5))):
+        done = subprocess.run([sys.argv[1], *command], capture_output=True)
+        assert done.returncode in fine, (i, command, done)
+        assert done.returncode != 2 or done.stderr.strip(), (i, command, done)
+        codes.append(done.returncode)
+assert codes.count(2) > 100 and codes.count(0) + codes.count(5) > 10, codes
+END
+check 'files changed at random' python3 fuzz.py "$attnbench"
+
 # --- a history: slower from the 10th run on
 python3 "$tests/report_data.py" base.json 12
 cat > runs.py << 'END'

@@ -43,7 +43,7 @@ function kernelStyle(kernel) {
   return {
     borderColor: base, backgroundColor: faint ? withAlpha(base, 0.35) : base, pointStyle: FAMILY_POINTS[family],
     borderDash: family === "autovec" ? [2, 3] : family === "naive" ? [6, 4] : [], borderWidth: 2, pointRadius: radius,
-    pointHoverRadius: radius + 2, pointBorderWidth: 1.5, pointBackgroundColor: faint ? withAlpha(base, 0.15) : withAlpha(base, 0.75),
+    pointHoverRadius: radius + 2, pointBorderWidth: 1.5, pointBackgroundColor: faint ? withAlpha(base, 0.15) : withAlpha(base, 0.6),
     pointBorderColor: base,
   };
 }
@@ -70,6 +70,7 @@ function logAxis(title, more = {}) {
   return axis(title, Object.assign({type: "logarithmic", ticks: {callback: tick, autoSkip: false, maxRotation: 0}}, more));
 }
 
+const labelTicks = () => ({color: colour("ink"), font: {size: innerWidth < 600 ? 10 : 12}}); // names of kernels must fit
 const lengthTick = (value) => (value >= 1024 && value % 1024 === 0 ? `${value / 1024}k` : String(value));
 
 // options: title, describe (for who cannot see it), height, choices(choice) -> [{key, label, options: [[value, text]], value}],

@@ -35,11 +35,11 @@ function rooflineSection() {
       const left = Math.min(...xs, ...(read ? roofs.map((r) => ridge(r) / 3) : [])) / 1.6, right = most(xs) * 1.8;
       const line = (isa) => {
         const roof = machine.roofs.fma[isa][choice.threads];
-        const points = [{x: right, y: roof}];
+        const points = [{x: right, y: roof}]; // roofs that coincide: the thinner line lies on the wider one
         if (read && ridge(isa) > left) points.unshift({x: left, y: left * read}, {x: ridge(isa), y: roof});
         else points.unshift({x: left, y: roof});
-        return {label: `${isa} roof ${significant(roof)} GFLOP/s`, data: points, showLine: true, borderColor: colour(ISA_COLOURS[isa]),
-          borderWidth: 1.5, borderDash: [7, 4], pointRadius: 0, pointHitRadius: 6, pointStyle: "line", order: 2};
+        return {label: `${isa} roof ${significant(roof)} GFLOP/s`, data: points, showLine: true, borderColor: withAlpha(colour(ISA_COLOURS[isa]), 0.7),
+          borderWidth: 1.5 + ISAS.indexOf(isa) / 2, borderDash: [7, 4], pointRadius: 0, pointHitRadius: 6, pointStyle: "line", order: 2};
       };
       const lowest = Math.min(...cases.map((c) => c.gflops)) / 2, highest = most([...roofs.map((r) => machine.roofs.fma[r][choice.threads]), ...cases.map((c) => c.gflops)]) * 1.5;
       const points = kernelsOf(cases).map((kernel) => Object.assign({label: kernel, order: 1,
@@ -116,7 +116,7 @@ function scalingBars(speedups, highest) {
     borderColor: styles.map((s) => s.borderColor), borderWidth: 1.5, borderRadius: 4, barPercentage: 0.7}]},
     options: {indexAxis: "y", layout: roomForEnds, plugins: {legend: {display: false}, tooltip, ends: {texts: [last.map((v) => number(v, 2))]}},
       scales: {x: axis(`speed-up of ${highest} threads (ideal: ${highest})`, {min: 0, suggestedMax: highest}),
-      y: axis("", {title: {display: false}, ticks: {color: colour("ink")}, grid: {display: false}})}}};
+      y: axis("", {title: {display: false}, ticks: labelTicks(), grid: {display: false}})}}};
 }
 
 function scalingSection() {
@@ -170,7 +170,7 @@ function ladderSection() {
         config: {type: "bar", data: {labels: cases.map((c) => c.kernel), datasets: [{label: "GFLOP/s", data: cases.map((c) => c.gflops),
           backgroundColor: styles.map((s) => s.backgroundColor), borderColor: styles.map((s) => s.borderColor), borderWidth: 1.5, borderRadius: 4, barPercentage: 0.8, categoryPercentage: 0.9}]},
           options: {indexAxis: "y", layout: roomForEnds, plugins: {legend: {display: false}, tooltip, ends: {texts: [cases.map((c) => `${number(reference.time / c.time, 1)} ×`)]}},
-            scales: {x: axis("GFLOP/s", {beginAtZero: true}), y: axis("", {title: {display: false}, ticks: {color: colour("ink")}, grid: {display: false}})}}},
+            scales: {x: axis("GFLOP/s", {beginAtZero: true}), y: axis("", {title: {display: false}, ticks: labelTicks(), grid: {display: false}})}}},
         note: cases.length ? `${shapeText(cases[0])}, ${threadsText(choice.threads)}. × ${reference.kernel}.` : "No such cases.",
         head: ["<kernel", "median", "GFLOP/s", `x ${reference ? reference.kernel : "slowest"}`, "% of the roof", "max error"],
         rows: cases.map((c) => [c.kernel, timeText(c.time), significant(c.gflops), number(reference.time / c.time, 1), number(100 * c.roofFraction, 1), finite(c.maxError) ? c.maxError.toExponential(1) : "–"]),
@@ -218,7 +218,7 @@ function machinesSection() {
         height: 110 + shown.length * (14 + 20 * of.length),
         config: {type: "bar", data: {labels: shown.map((row) => row[0].label), datasets: of.map((m, i) => ({label: m.name, data: shown.map((row) => value(row[i])),
           backgroundColor: withAlpha(machineColour(m), 0.85), borderColor: machineColour(m), borderWidth: 1, borderRadius: 3, pointStyle: "rectRounded"}))},
-          options: {indexAxis: "y", layout: roomForEnds, plugins: {tooltip, legend: {position: "top", align: "start"}, ends: {texts: of.map((m, i) => shown.map((row) => significant(value(row[i]))))}}, scales: {x: axis(name, {beginAtZero: true}), y: axis("", {title: {display: false}, ticks: {color: colour("ink")}, grid: {display: false}})}}},
+          options: {indexAxis: "y", layout: roomForEnds, plugins: {tooltip, legend: {position: "top", align: "start"}, ends: {texts: of.map((m, i) => shown.map((row) => significant(value(row[i]))))}}, scales: {x: axis(name, {beginAtZero: true}), y: axis("", {title: {display: false}, ticks: labelTicks(), grid: {display: false}})}}},
         note: [rows.length > shown.length ? `The first ${shown.length} of ${rows.length} problems; the table has all. ` : "",
           choice.metric === "ghz" ? "GHz as the system tells it, which need not be the clock under this load. " : "",
           ...of.map((m, i) => `${m.name}: ${significant(geometricMean(rows.map((row) => value(row[i])).filter(finite)))}`).join(", "),
