@@ -333,6 +333,50 @@ ATTN_API void attn_rope_destroy(attn_rope *rope); /* NULL is allowed; plans with
 ATTN_API attn_status attn_rope_apply(const attn_rope *rope, attn_dtype dtype, void *x, int64_t heads, int64_t n, int64_t D,
                                      attn_strides stride, int64_t first);
 
+/* --- Layer ----------------------------------------------------------------------------------------------------------
+ *
+ * Attention with its projections: q = query Wq^T + bq, k and v likewise, heads split, attention, heads joined, then
+ * Wo^T + bo. Inputs and outputs are f32, contiguous:
+ *   query [B][Sq][query_width]   key [B][Skv][key_width]   value [B][Skv][value_width]
+ *   output [B][Sq][output_width], or [B][Sq][Hq * Dv] without an output projection
+ * With an embedding, query and key are looked up from tokens [B][Sq] and [B][Skv]. The projections are kernels of this
+ * library; no BLAS is needed. Bits do not depend on the number of threads. */
+typedef struct attn_layer attn_layer;
+
+typedef struct attn_layer_desc {
+  attn_desc attention; /* B, heads, Sq, Skv, Dqk, Dv and whatever a plan takes; dtype, layout and the strides of q, k, v, o
+                          stay 0. A rope turns the keys as well: key j stands at position j */
+  attn_dtype weights;  /* of weights, biases and embedding: ATTN_F32, _F16 or _BF16; computed in f32 */
+  int64_t query_width, key_width, value_width; /* of the inputs; 0: key's is query's, value's is key's */
+  int64_t output_width;                        /* 0: no output projection */
+  int64_t vocabulary;                          /* rows of the embedding; 0: none. Then all widths are query_width */
+} attn_layer_desc;
+
+/* Row-major [outputs][inputs], as most frameworks keep them. Biases may be NULL. Read by attn_layer_create() only. */
+typedef struct attn_layer_weights {
+  const void *q, *k, *v; /* [Hq * Dqk][query_width], [Hkv * Dqk][key_width], [Hkv * Dv][value_width] */
+  const void *o;         /* [output_width][Hq * Dv]; required if output_width is set */
+  const void *q_bias, *k_bias, *v_bias, *o_bias;
+  const void *embedding; /* [vocabulary][query_width]; this one is not copied: it must outlive the layer */
+} attn_layer_weights;
+
+typedef struct attn_layer_args {
+  const float *query, *key, *value;         /* key NULL: query (self-attention, Sq = Skv); value NULL: key */
+  const int32_t *query_tokens, *key_tokens; /* with an embedding, instead of the three; key_tokens NULL: query_tokens */
+  float *output;
+  attn_args attention; /* mask, lse, alibi_slopes, sinks, kv_lengths, blocks; q, k, v, o and workspace stay NULL */
+  void *workspace;     /* NULL: the layer's own. Any alignment; at least attn_layer_workspace_bytes() */
+  size_t workspace_bytes;
+} attn_layer_args;
+
+/* As attn_plan_create(): every check of the description, every allocation; weights are packed. */
+ATTN_API attn_status attn_layer_create(attn_layer **layer, const attn_layer_desc *desc, const attn_layer_weights *weights,
+                                       const attn_options *options);
+ATTN_API attn_status attn_layer_run(attn_layer *layer, const attn_layer_args *args);
+ATTN_API void attn_layer_destroy(attn_layer *layer); /* NULL is allowed */
+ATTN_API size_t attn_layer_workspace_bytes(const attn_layer *layer);
+ATTN_API const char *attn_layer_kernels(const attn_layer *layer); /* "linear_f32_avx2, fwd_f32_avx2" */
+
 ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512" */
 ATTN_API const char *attn_plan_isa(const attn_plan *plan);        /* e.g. "avx512" */
 ATTN_API int attn_plan_threads(const attn_plan *plan);            /* threads that attn_run() will use */

@@ -1,0 +1,112 @@
+#include "linear.h"
+
+#include "error.h"
+#include "parallel.h"
+
+#include "../kernels/reference/half.h"
+
+#include <stdlib.h>
+
+enum { UNIT_ROWS = 96, UNIT_PANELS = 8 };
+
+extern const struct attn_linear linear_f32_scalar;
+#if defined(__x86_64__)
+extern const struct attn_linear linear_f32_avx512, linear_f32_avx2;
+static const struct attn_linear *const kernels[] = {&linear_f32_avx512, &linear_f32_avx2, &linear_f32_scalar};
+#elif defined(__aarch64__)
+extern const struct attn_linear linear_f32_neon;
+static const struct attn_linear *const kernels[] = {&linear_f32_neon, &linear_f32_scalar};
+#else
+static const struct attn_linear *const kernels[] = {&linear_f32_scalar};
+#endif
+
+/* The scalar one needs nothing, so there always is one. */
+static const struct attn_linear *choose(const struct attn_restrictions *r)
+{
+  size_t i = 0;
+  while (kernels[i]->needs & ~r->features || kernels[i]->isa > r->isa) i++;
+  return kernels[i];
+}
+
+attn_status attn_weights_pack(struct attn_weights *w, const struct attn_restrictions *restrictions, const char *name,
+                              attn_dtype dtype, const void *weights, const void *bias, int64_t outputs, int64_t depth)
+{
+  *w = (struct attn_weights){.kernel = choose(restrictions), .depth = depth, .outputs = outputs};
+  const int64_t columns = w->kernel->columns;
+  size_t floats, bytes, bias_bytes;
+  if (__builtin_mul_overflow((size_t)outputs + (size_t)columns, (size_t)depth, &floats) ||
+      __builtin_mul_overflow(floats, sizeof(float), &bytes) || bytes > PTRDIFF_MAX)
+    return attn_fail(ATTN_ERR_OVERFLOW, "weights %s: %lld x %lld exceeds the address space", name, (long long)outputs,
+                     (long long)depth);
+  w->panels = (outputs + columns - 1) / columns;
+  bias_bytes = ((size_t)(w->panels * columns) * sizeof(float) + 63) & ~(size_t)63;
+  w->packed = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+  w->bias = aligned_alloc(64, bias_bytes);
+  if (!w->packed || !w->bias)
+    return attn_fail(ATTN_ERR_NO_MEMORY, "weights %s: no memory for %lld x %lld floats", name, (long long)outputs,
+                     (long long)depth);
+  float *to = w->packed;
+  for (int64_t n0 = 0; n0 < w->panels * columns; n0 += columns)
+    for (int64_t d = 0; d < depth; d++)
+      for (int64_t n = n0; n < n0 + columns; n++) *to++ = n < outputs ? attn_element_get(dtype, weights, n * depth + d) : 0;
+  for (int64_t n = 0; n < w->panels * columns; n++) w->bias[n] = bias && n < outputs ? attn_element_get(dtype, bias, n) : 0;
+  return ATTN_OK;
+}
+
+void attn_weights_free(struct attn_weights *w)
+{
+  free(w->packed);
+  free(w->bias);
+  *w = (struct attn_weights){0};
+}
+
+size_t attn_weights_scratch(const struct attn_weights *w)
+{
+  size_t floats;
+  if (!w->kernel) return 0;
+  if (__builtin_mul_overflow((size_t)w->depth, (size_t)UNIT_ROWS, &floats) || floats > PTRDIFF_MAX / sizeof(float))
+    return SIZE_MAX;
+  return (floats + 15) & ~(size_t)15;
+}
+
+struct job {
+  const struct attn_weights *w;
+  const float *x;
+  float *y, *scratch;
+  int64_t rows, row_blocks;
+  size_t scratch_floats;
+};
+
+static void run_unit(void *context, int64_t i, int thread)
+{
+  const struct job *j = context;
+  const struct attn_weights *w = j->w;
+  const int64_t row = i % j->row_blocks * UNIT_ROWS, panel = i / j->row_blocks * UNIT_PANELS;
+  const struct attn_linear_unit unit = {.x = j->x + row * w->depth,
+                                        .y = j->y + row * w->outputs,
+                                        .x_stride = w->depth,
+                                        .y_stride = w->outputs,
+                                        .rows = j->rows - row < UNIT_ROWS ? j->rows - row : UNIT_ROWS,
+                                        .depth = w->depth,
+                                        .outputs = w->outputs,
+                                        .panel0 = panel,
+                                        .panel1 = panel + UNIT_PANELS < w->panels ? panel + UNIT_PANELS : w->panels,
+                                        .weights = w->packed,
+                                        .bias = w->bias,
+                                        .scratch = j->scratch + (size_t)thread * j->scratch_floats};
+  w->kernel->run(&unit);
+}
+
+void attn_weights_apply(const struct attn_weights *w, const float *x, float *y, int64_t rows, int threads,
+                        attn_placement placement, float *scratch, size_t scratch_floats)
+{
+  struct job job = {.w = w,
+                    .x = x,
+                    .y = y,
+                    .scratch = scratch,
+                    .rows = rows,
+                    .row_blocks = (rows + UNIT_ROWS - 1) / UNIT_ROWS,
+                    .scratch_floats = scratch_floats};
+  const int64_t units = job.row_blocks * ((w->panels + UNIT_PANELS - 1) / UNIT_PANELS);
+  attn_parallel_for(units < threads ? (int)units : threads, placement, units, run_unit, &job);
+}
