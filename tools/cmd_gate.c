@@ -1,5 +1,6 @@
 /* attnbench gate: for CI. Is this build slower than the baseline, by more than this machine's own noise? */
 #include "atomic_file.h"
+#include "baseline_history.h"
 #include "command.h"
 #include "gate_report.h"
 
@@ -12,15 +13,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_JUNIT = 0x100, OPTION_MARKDOWN, OPTION_CANDIDATE, OPTION_SAME_MACHINE };
+enum { OPTION_JUNIT = 0x100, OPTION_MARKDOWN, OPTION_CANDIDATE, OPTION_SAME_MACHINE, OPTION_DB, OPTION_MACHINE };
 enum { SUMMARY_MAX_BYTES = 1 << 20 };
 
 struct options {
   struct rounds_options rounds;
   const char *baseline, *candidate, *junit, *markdown;
+  struct baseline_history history;
   double threshold;
   bool same_machine;
 };
+
+/* The one baseline that is a word; a file or a revision of that name is ./history or refs/heads/history. */
+#define HISTORY "history"
 
 static volatile int stop;
 static void on_interrupt(int number)
@@ -33,7 +38,8 @@ static const char doc[] =
     "Tell whether this build is slower than a baseline, by more than this machine's noise."
     "\vThe baseline is a build (an attnbench, or a folder with one), a revision of the git repository here (it is checked "
     "out and "
-    "built below build/baseline/), or a file of results.\n\n"
+    "built below build/baseline/), or a file of results, or the word history: the runs of this machine in `attnbench "
+    "history'.\n\n"
     "Against a build or revision, every round visits the baseline twice and the candidate once, in random order and then "
     "mirrored, each visit a process of its own. Baseline against itself shows what noise does in these very rounds: the "
     "smallest detectable change. A case is slower if the whole interval of its change lies beyond that, and fails the gate "
@@ -42,13 +48,18 @@ static const char doc[] =
     "after --rounds is inconclusive, which is not a pass. A single false alarm among all cases has a probability of at "
     "most alpha in each of the two series that must agree.\n\n"
     "Against a file there is one process to compare with, made at another time: changes within 95 % of the differences "
-    "between processes here are noise, and a file of another machine gets no verdict. A build is the better baseline.\n\n"
+    "between processes here are noise, and a file of another machine gets no verdict. A build is the better baseline. Of a "
+    "history, "
+    "a case is the medians of its runs since it last changed for good (the latest 20; of fewer than 6, the latest run): "
+    "what "
+    "differs from run to run is part of the noise.\n\n"
     "In GitHub Actions the table goes to the step summary ($GITHUB_STEP_SUMMARY), and what is not passed becomes "
     "annotations.\n\n"
     "Examples:\n"
     "  attnbench gate --baseline origin/main\n"
     "  attnbench gate --baseline ../main/build --preset models --threads 1 --junit gate.xml\n"
-    "  attnbench gate --baseline v1.json --filter /causal/\n\n"
+    "  attnbench gate --baseline v1.json --filter /causal/\n"
+    "  attnbench gate --baseline history --db postgresql://perf@db/attnbench --preset quick\n\n"
     "Exit codes: 0 passed, 1 a case is slower, 2 usage or nothing to run, 3 wrong result, 5 inconclusive, 130 interrupted.";
 
 static const struct argp_option argp_options[] = {
@@ -56,6 +67,9 @@ static const struct argp_option argp_options[] = {
     {"candidate", OPTION_CANDIDATE, "BUILD", 0, "Build to judge; default: this program", 1},
     {"threshold", 'T', "PERCENT", 0, "Slow-downs below this do not matter; default 3", 1},
     {"same-machine", OPTION_SAME_MACHINE, NULL, 0, "Take the file's host for this one (containers change their name)", 1},
+    {"db", OPTION_DB, "WHERE", 0, "--baseline history: the history, as `attnbench history' has it", 1},
+    {"machine", OPTION_MACHINE, "NAME", 0, "--baseline history: what this machine is called there; default: its host name",
+     1},
     {"junit", OPTION_JUNIT, "FILE", 0, "Write JUnit XML", 1},
     {"markdown", OPTION_MARKDOWN, "FILE", 0, "Write Markdown", 1},
     {0}};
@@ -68,12 +82,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   case 'b': o->baseline = arg; break;
   case 'T': o->threshold = rounds_options_number(state, "--threshold", arg, 0.01, 1000) / 100; break;
   case OPTION_CANDIDATE: o->candidate = arg; break;
-  case OPTION_SAME_MACHINE: o->same_machine = true; break;
+  case OPTION_SAME_MACHINE: o->same_machine = o->history.any_machine = true; break;
+  case OPTION_DB: o->history.db = arg; break;
+  case OPTION_MACHINE: o->history.machine = arg; break;
   case OPTION_JUNIT: o->junit = arg; break;
   case OPTION_MARKDOWN: o->markdown = arg; break;
   case ARGP_KEY_ARG: argp_error(state, "there is nothing to give but options: '%s'", arg); break;
   case ARGP_KEY_END:
-    if (!o->baseline) argp_error(state, "--baseline is missing: a build, a git revision or a file of results");
+    if (!o->baseline) argp_error(state, "--baseline is missing: a build, a git revision, a file of results, or history");
+    if (strcmp(o->baseline, HISTORY) && (o->history.db || o->history.machine))
+      argp_error(state, "%s means nothing without --baseline history", o->history.db ? "--db" : "--machine");
     break;
   default: return ARGP_ERR_UNKNOWN;
   }
@@ -146,7 +164,10 @@ static bool cases_of_build(struct job *j, const struct options *o, struct compla
 static bool prepare(struct job *j, struct options *o, struct complaint *why)
 {
   j->gate.candidate = rounds_open(o->candidate ? o->candidate : "/proc/self/exe", why);
-  if (j->gate.candidate < 0 || !baseline_open(&j->baseline, o->baseline, why)) return false;
+  if (j->gate.candidate < 0) return false;
+  if (!strcmp(o->baseline, HISTORY) ? !baseline_open_history(&j->baseline, &o->history, why)
+                                    : !baseline_open(&j->baseline, o->baseline, why))
+    return false;
   if (!(j->baseline.program >= 0 ? cases_of_build(j, o, why) : cases_of_file(j, o, why))) return false;
   j->first = calloc((size_t)j->cases, sizeof *j->first);
   j->second = calloc((size_t)j->cases, sizeof *j->second);
@@ -168,7 +189,8 @@ static bool file_fits(struct job *j, const struct options *o, struct complaint *
   if (!same_method)
     complaint_set(why, "%s: context.method_version is '%s', this build has '%s': their times do not mean the same",
                   file->path, file->method, now.method);
-  const char *differs = o->same_machine ? NULL : results_machine_differs(file, &now, difference, sizeof difference);
+  const bool known = o->same_machine || o->history.machine;
+  const char *differs = known ? NULL : results_machine_differs(file, &now, difference, sizeof difference);
   if (same_method && differs) snprintf(j->note, sizeof j->note, "Another machine measured the baseline: %s", differs);
   results_free(&now);
   return same_method;

@@ -2,7 +2,7 @@
 # Makes the static libraries that a distributable attnbench links and Debian does not ship: Google Benchmark from Debian's
 # source package, jansson and SQLite from Debian's packages of the other architecture. Nothing is installed; no root is needed.
 #
-# usage: dist-libs.sh DIR MACHINE CXX AR      writes DIR/include and DIR/lib; does nothing if they are complete
+# usage: dist-libs.sh DIR MACHINE CXX AR      writes DIR/include and DIR/lib; does nothing if they are complete (the 2: with SQLite)
 #
 # Exit status: 0 ok, 4 something could not be had.
 set -eu
@@ -12,7 +12,7 @@ if [ $# -ne 4 ]; then
 fi
 mkdir -p "$1"
 dir=$(cd "$1" && pwd) machine=$2 cxx=$3 ar=$4
-[ ! -e "$dir/complete" ] || exit 0
+[ ! -e "$dir/complete-2" ] || exit 0
 fail() {
   echo "dist-libs.sh: $*" >&2
   exit 4
@@ -68,4 +68,4 @@ done
 "$ar" rcs "$dir/lib/libbenchmark.a" ./*.o
 cd "$dir"
 rm -rf "$work"
-touch "$dir/complete"
+touch "$dir/complete-2"

@@ -9,6 +9,7 @@
 
 #include "database.h"
 
+#include "../bench/digest.h"
 #include "../bench/results.h"
 
 #include <regex.h>
@@ -33,6 +34,9 @@ struct history_labels {
 /* One transaction: the whole run or nothing of it. The same results again are the same run. */
 bool history_add(struct history *history, const struct results *results, const struct history_labels *labels, int64_t *run,
                  bool *was_there, struct complaint *why);
+
+/* The digest of a machine: what its runs are found by. */
+void history_machine(const char *name, const char *cpu, const char *features, int64_t cpus, char digest[DIGEST_TEXT_BYTES]);
 
 struct history_run {
   int64_t id, time_s, cpus, cases;

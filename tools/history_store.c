@@ -1,7 +1,6 @@
 /* A file of results into the tables. */
 #include "history.h"
 
-#include "../bench/digest.h"
 #include "../bench/stats.h"
 
 #include <jansson.h>
@@ -104,11 +103,20 @@ struct identity {
 
 static const char *first_of(const char *a, const char *b, const char *c) { return a ? a : *b ? b : c; }
 
+void history_machine(const char *name, const char *cpu, const char *features, int64_t cpus, char text[DIGEST_TEXT_BYTES])
+{
+  char number[32];
+  struct digest machine = digest_begin();
+  snprintf(number, sizeof number, "%lld", (long long)cpus);
+  const char *const parts[] = {name, cpu, features, number};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) digest_add_text(&machine, parts[i]);
+  digest_text(&machine, text);
+}
+
 static bool identify(struct identity *id, const struct results *r, const struct history_labels *labels,
                      struct complaint *why)
 {
-  char cpus[32];
-  struct digest machine = digest_begin(), run;
+  struct digest run = digest_begin();
   /* attnbench_machine, ...: what an earlier history was told. */
   id->machine_name = first_of(labels->machine, context_text(r, "attnbench_machine"), r->host);
   id->commit = labels->commit ? labels->commit : r->commit;
@@ -117,12 +125,8 @@ static bool identify(struct identity *id, const struct results *r, const struct 
   if (!parse_date(id->date, &id->time_s))
     return complain(why, "%s: date '%.100s' is not of the form 2026-01-31T12:00:00+00:00",
                     labels->date ? "--date" : r->path, id->date);
-  snprintf(cpus, sizeof cpus, "%lld", (long long)r->cpus);
-  const char *const parts[] = {id->machine_name, r->cpu, r->features, cpus};
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) digest_add_text(&machine, parts[i]);
-  digest_text(&machine, id->machine);
-  run = machine;
-  const char *const more[] = {id->commit, r->binary, r->method, id->date};
+  history_machine(id->machine_name, r->cpu, r->features, r->cpus, id->machine);
+  const char *const more[] = {id->machine, id->commit, r->binary, r->method, id->date};
   for (size_t i = 0; i < sizeof more / sizeof *more; i++) digest_add_text(&run, more[i]);
   for (int i = 0; i < r->count; i++) {
     digest_add_text(&run, r->c[i].name);

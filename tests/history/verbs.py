@@ -197,6 +197,53 @@ def files(h):
     if os.path.exists("/dev/full"):
         h.expect("a full disk", 2, r"/dev/full", "export", "--db", "data/attnbench/history.db", "-o", "/dev/full", db=False)
     identity(h)
+    gates(h)
+
+
+SMALL = "attn/fwd_f32_scalar/f32/B:1/Hq:1/Hkv:1/Sq:64/Skv:64/Dqk:16/Dv:16/none/T:1"
+
+
+def measure(attnbench, path, case=SMALL):
+    said = subprocess.run([attnbench, "run", "--times-only", "--quiet", "--case", case, "--repetitions", "5", "--min-time", "0.002",
+                           "--json", path], capture_output=True, text=True)  # fmt: skip
+    if said.returncode:
+        raise RuntimeError(said.stderr)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def gates(h):
+    """gate --baseline history: seven real runs of this machine, as they are and with half their times."""
+    files = {"even.db": [], "half.db": [], "few.db": [], "stepped.db": []}
+    for run in range(14):
+        result = measure(h.attnbench, "r.json")
+        result["context"]["date"] = documents.date_of(run)
+        for db, factor in (("even.db", 1), ("half.db", 0.5), ("few.db", 1), ("stepped.db", 5 if run < 7 else 1)):
+            scaled = json.loads(json.dumps(result))
+            for row in scaled["benchmarks"]:
+                row["real_time"] *= factor
+                row["cpu_time"] *= factor
+            if db != "few.db" or run < 2:
+                files[db].append(scaled)
+    for db, documents_of_it in files.items():
+        h.expect(f"runs for {db}", 0, "added", "add", documents.write("runs.json", *documents_of_it), "--db", db, db=False)
+
+    def gate(name, code, pattern, *arguments):
+        said = subprocess.run([h.attnbench, "gate", "--baseline", "history", "--quiet", "--alpha", "0.2", "--rounds", "12",
+                               "--min-time", "0.001", *arguments], capture_output=True, text=True)  # fmt: skip
+        everything = said.stdout + said.stderr
+        verdict(name, "" if said.returncode == code and re.search(pattern, everything) else f"{said.returncode}: {everything}")
+
+    gate("gate: the same build against its history", 0, r"(?s)passed.*Baseline: 14 runs of even.db, the latest of 2026-01-01T13", "--db",
+         "even.db", "--threshold", "60")  # fmt: skip
+    gate("gate: twice as slow as the history", 1, r"slower by", "--db", "half.db")
+    gate("gate: what was before the last change does not count", 0, r"passed", "--db", "stepped.db", "--threshold", "60")
+    gate("gate: of few runs, the repetitions of the latest", 0, r"passed", "--db", "few.db", "--threshold", "60")
+    gate("gate: no run of this machine", 2, r"no run of this machine \('gamma', ", "--db", "even.db", "--machine", "gamma")
+    gate("gate: no history", 2, r"none.db: No such file", "--db", "none.db")
+    gate("gate: cases that the history lacks", 2, r"none of the selected cases", "--db", "even.db", "--case", SMALL.replace("64", "32"))
+    said = subprocess.run([h.attnbench, "gate", "--baseline", "even.db", "--db", "x"], capture_output=True, text=True)
+    verdict("gate: --db without it", "" if said.returncode == 2 and "means nothing without" in said.stderr else said.stderr)
 
 
 def identity(h):
@@ -207,14 +254,6 @@ def identity(h):
         print("skipped: no objcopy (binutils) to rename a commit with")
         return
 
-    def context(program):
-        said = subprocess.run([program, "run", "--times-only", "--quiet", "--case", "attn/fwd_f32_scalar/f32/B:1/Hq:1/Hkv:1/Sq:16/Skv:16/Dqk:8/Dv:8/none/T:1",
-                               "--repetitions", "1", "--min-time", "0.001", "--json", "r.json"], capture_output=True, text=True)  # fmt: skip
-        if said.returncode:
-            raise RuntimeError(said.stderr)
-        with open("r.json", encoding="utf-8") as file:
-            return json.load(file)["context"]
-
     with open("name", "wb") as name:
         name.write(b"another-commit".ljust(64, b"\0"))
     subprocess.run(["objcopy", "--update-section", "attnbench_commit=name", h.attnbench, "renamed"], check=True)
@@ -223,7 +262,7 @@ def identity(h):
     with open("changed", "wb") as program:
         program.write(content.replace(b"Fast attention on CPUs: measured", b"Fast attention on CPUs: MEASURED", 1))
     os.chmod("changed", 0o755)
-    old, renamed, changed = context(h.attnbench), context("./renamed"), context("./changed")
+    old, renamed, changed = (measure(program, "r.json")["context"] for program in (h.attnbench, "./renamed", "./changed"))
     verdict("another commit of the same code has the same digest", "" if renamed["commit"] == "another-commit" and
             len(old["binary_hash"]) == 32 and renamed["binary_hash"] == old["binary_hash"] else f"{old} {renamed}")  # fmt: skip
     verdict("a byte that differs makes another digest", "" if changed["binary_hash"] != old["binary_hash"] else str(changed))
