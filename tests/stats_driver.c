@@ -3,8 +3,10 @@
  *   shift LEVEL NX NY X... Y...   estimate low high
  *   sign K N                      p
  *   median LEVEL N V...           estimate low high
- *   holm N P...                   P... */
+ *   holm N P...                   P...
+ *   welch NX NY X... Y...         p */
 #include "../bench/stats.h"
+#include "../bench/welch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,11 @@ int main(void)
       read_values(x, n);
       if (!stats_holm(x, n)) return 2;
       for (int i = 0; i < n; i++) printf("%.17g%c", x[i], i + 1 < n ? ' ' : '\n');
+    } else if (!strcmp(what, "welch")) {
+      const int nx = read_count(), ny = read_count();
+      read_values(x, nx);
+      read_values(y, ny);
+      printf("%.17g\n", welch_t_test(x, nx, y, ny));
     } else
       return 2;
   }

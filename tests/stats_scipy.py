@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 INPUTS = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-KINDS = 6
+KINDS = 7
 
 try:
     import numpy as np
@@ -80,8 +80,14 @@ def holm():
     return f"holm {len(p)} {text(p)}", list(adjusted)
 
 
+def welch():
+    x = rng.normal(0, 10 ** rng.uniform(-3, 3), rng.integers(2, 60))
+    y = rng.normal(rng.uniform(0, 3), 10 ** rng.uniform(-3, 3), rng.integers(2, 60))
+    return f"welch {len(x)} {len(y)} {text(x)} {text(y)}", [stats.ttest_ind(x, y, equal_var=False).pvalue]
+
+
 failed = 0
-kinds = (exact_without_ties, exact_with_ties, normal, sign, median, holm)
+kinds = (exact_without_ties, exact_with_ties, normal, sign, median, holm, welch)
 assert len(kinds) == KINDS
 for kind in kinds:
     requests, wanted = zip(*(kind() for _ in range(INPUTS)))
