@@ -131,6 +131,7 @@ def main():
         look(b, folder, "quick", 4)
         look(b, folder, "hostile", 4)
         look(b, folder, "google", 0)
+        look(b, folder, "odd", 4)
         look(b, folder, "two", 5)
         took = look(b, folder, "thousand", 4, seconds=2)
         print(f"# 1000 rows: {took:.2f} s")

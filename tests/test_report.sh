@@ -73,6 +73,9 @@ make arm.json 84 --cpu 'Neoverse V2' --isa neon --threads 1,2,4,8 --speed 1.3
 make zen.json 140 --threads 1,2,4,8
 make method.json 42 --method 2
 for page in hostile quick thousand; do check "report of $page" "$attnbench" report $page.json -o $page.html; done
+odd=$(printf 'odd\377"<b>.json')
+cp quick.json "$odd"
+check 'a file name of any bytes' "$attnbench" report "$odd" --title "$odd" -o odd.html
 check 'report of two machines' "$attnbench" report arm.json zen.json -o two.html
 check 'mixed methods are told' sh -c '"$1" report quick.json method.json -o mixed.html 2>&1 | grep -q "^Mixed methods: .*version 1 .*version 2"' run "$attnbench"
 check 'and stand on the page' grep -q '"warnings":"Mixed methods' mixed.html

@@ -21,6 +21,13 @@ static const char *plain(const json_t *value)
   return text;
 }
 
+/* Names of files and what the user typed may be any bytes; JSON is UTF-8. */
+static json_t *text(const char *bytes)
+{
+  json_t *value = json_string(bytes);
+  return value ? value : json_string("(not UTF-8)");
+}
+
 /* Strings, numbers and booleans of an object; other values and odd ones are left out. */
 static json_t *scalars(const json_t *object)
 {
@@ -71,7 +78,7 @@ static json_t *machine_data(const struct results *r)
   json_t *data = json_object(), *cases = json_array();
   const char *slash = strrchr(r->path, '/');
   const json_t *machine = json_object_get(r->rest, "machine");
-  json_object_set_new(data, "file", json_string(slash ? slash + 1 : r->path));
+  json_object_set_new(data, "file", text(slash ? slash + 1 : r->path));
   json_object_set_new(data, "context", scalars(json_object_get(r->rest, "context")));
   json_object_set_new(data, "topology", scalars(json_object_get(machine, "topology")));
   json_object_set_new(data, "doctor", entries(json_object_get(machine, "doctor")));
@@ -91,8 +98,8 @@ json_t *report_data(const struct report *report, const struct report_warnings *w
   if (gmtime_r(&now, &utc) && strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &utc))
     json_object_set_new(data, "made", json_string(date));
   json_object_set_new(data, "version", json_string(attn_version()));
-  if (report->title) json_object_set_new(data, "title", json_string(report->title));
-  json_object_set_new(data, "warnings", json_string(warnings->text));
+  if (report->title) json_object_set_new(data, "title", text(report->title));
+  json_object_set_new(data, "warnings", text(warnings->text));
   json_object_set_new(data, "machines", machines);
   if (report->history) json_object_set(data, "history", report->history);
   const bool whole = json_object_get(data, "warnings") && json_object_get(data, "machines") &&
