@@ -19,6 +19,7 @@ WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla 
 CSTD   := -std=c11 -D_GNU_SOURCE
 OPT    := -O2 -g
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+HARDEN_LINK := -Wl,-z,relro,-z,now,-z,noexecstack
 ifdef SANITIZE
 OPT    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 HARDEN :=
@@ -70,7 +71,7 @@ $(BUILD)/libattn.a: $(LIB_OBJ)
 
 $(BUILD)/libattn.so: $(LIB_OBJ)
 	$(call say,SO)
-	$(Q)$(CC) $(OPT) -shared -fopenmp -Wl,-soname,libattn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--no-undefined \
+	$(Q)$(CC) $(OPT) -shared -fopenmp -Wl,-soname,libattn.so.$(SOVERSION) $(HARDEN_LINK) -Wl,--no-undefined \
 	  -o $@ $^ $(LIB_LIBS)
 	$(Q)ln -sf libattn.so $(BUILD)/libattn.so.$(SOVERSION)
 

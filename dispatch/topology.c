@@ -1,4 +1,5 @@
 #include "topology.h"
+#include "quota.h"
 #include "topology_source.h"
 
 #include <pthread.h>
@@ -10,60 +11,6 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct attn_topology topology;
 static struct attn_core lone_core;
-
-/* CPUs allowed by one cgroup directory: v2 cpu.max "quota period" or v1 cpu.cfs_quota_us / cpu.cfs_period_us. 0: no limit.
- */
-static double quota_of(const char *directory)
-{
-  char path[4200];
-  double quota = 0, period = 0;
-  snprintf(path, sizeof path, "%s/cpu.max", directory);
-  FILE *f = fopen(path, "re");
-  if (f) {
-    if (fscanf(f, "%lf %lf", &quota, &period) != 2) quota = 0; /* "max" */
-    fclose(f);
-    return quota > 0 && period > 0 ? quota / period : 0;
-  }
-  snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", directory);
-  if ((f = fopen(path, "re"))) {
-    if (fscanf(f, "%lf", &quota) != 1) quota = 0;
-    fclose(f);
-  }
-  snprintf(path, sizeof path, "%s/cpu.cfs_period_us", directory);
-  if ((f = fopen(path, "re"))) {
-    if (fscanf(f, "%lf", &period) != 1) period = 0;
-    fclose(f);
-  }
-  return quota > 0 && period > 0 ? quota / period : 0;
-}
-
-/* The tightest limit from the process's cgroup up to the root. */
-static double cgroup_quota(void)
-{
-  char line[4096];
-  double tightest = 0;
-  FILE *f = fopen("/proc/self/cgroup", "re");
-  if (!f) return 0;
-  while (fgets(line, sizeof line, f)) {
-    line[strcspn(line, "\n")] = 0;
-    char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
-    if (!path) continue;
-    *path++ = 0;
-    const bool v2 = !controllers[1];
-    if (!v2 && !strstr(controllers, "cpu")) continue;
-    for (;;) {
-      char directory[4160];
-      snprintf(directory, sizeof directory, "/sys/fs/cgroup%s%.4000s", v2 ? "" : "/cpu", path);
-      const double quota = quota_of(directory);
-      if (quota > 0 && (tightest == 0 || quota < tightest)) tightest = quota;
-      char *slash = strrchr(path, '/');
-      if (!slash || (slash == path && !path[1])) break;
-      slash[slash == path] = 0;
-    }
-  }
-  fclose(f);
-  return tightest;
-}
 
 int attn_core_order(const void *a, const void *b)
 {
@@ -79,7 +26,7 @@ static void read_topology(void)
   if (!topology.known)
     topology = (struct attn_topology){
         .cores = 1, .core = &lone_core, .hardware_threads = 1, .packages = 1, .numa_nodes = 1, .kinds = 1};
-  topology.quota = cgroup_quota();
+  topology.quota = attn_cgroup_quota("/proc/self/cgroup", "/sys/fs/cgroup");
   topology.default_threads = topology.cores;
   if (topology.quota > 0 && topology.quota < topology.cores)
     topology.default_threads = topology.quota < 1 ? 1 : (int)topology.quota;

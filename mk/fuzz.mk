@@ -40,4 +40,18 @@ fuzz: deps-clang $(FUZZ_TARGETS:%=fuzz-%) ## every fuzz target for FUZZ_SECONDS 
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: fuzz-build-%
 	tests/fuzz/fuzz.sh --seconds $(FUZZ_SECONDS) --dir $(BUILD)/fuzz-found $(call fuzz_build,$*)/tests/fuzz_$*
 
-.PHONY: fuzz fuzz-build $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=fuzz-build-%)
+# In make test: the parsers, for a fixed number of executions.
+FUZZ_SHORT := $(filter-out $(FUZZ_GUARDED) command,$(FUZZ_TARGETS))
+fuzz-short:
+	-@tools/deps.sh clang
+	+@! command -v $(FUZZ_CC) > /dev/null || $(MAKE) --no-print-directory $(FUZZ_SHORT:%=fuzz-build-%)
+TEST_SUITES += fuzz
+suite_fuzz = tests/fuzz/short.sh $(FUZZ_CC) $(FUZZ_ASAN)/tests $(BUILD)/fuzz-short $(FUZZ_SHORT)
+suite_fuzz_needs := fuzz-short
+
+# The same ways through the kernels that fuzz_attention takes, with a generator in the fuzzer's place.
+TEST_SUITES += random
+suite_random        = $(BUILD)/tests/check_kernels --grid random --count 60 --no-exp2 --seed $(TEST_SEED)
+suite_random_needs := $(BUILD)/tests/check_kernels
+
+.PHONY: fuzz-short fuzz fuzz-build $(FUZZ_TARGETS:%=fuzz-%) $(FUZZ_TARGETS:%=fuzz-build-%)

@@ -13,7 +13,7 @@ $(BUILD)/libattntools.a: $(TOOLS_OBJ)
 # BENCH_OBJ whole, and before the archive: each needs the other.
 $(BUILD)/attnbench: $(BUILD)/obj/tools/main.o $(BENCH_OBJ) $(BUILD)/libattntools.a $(BUILD)/libattn.a
 	$(call say,LINK)
-	$(Q)$(CC) $(OPT) -fopenmp -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
+	$(Q)$(CC) $(OPT) -fopenmp $(HARDEN_LINK) -o $@ $^ $(BENCH_LIBS) $(TOOLS_LIBS) $(LIB_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(BUILD)/libattntools.a $(BUILD)/libattn.a
 	@mkdir -p $(@D)

@@ -4,21 +4,7 @@
 #
 # usage: BUILD=build sh tests/test_cli.sh
 set -u
-attnbench=$(cd "${BUILD:-build}" && pwd)/attnbench
-[ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG
-work=$(mktemp -d) || exit 4
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-cd "$work" || exit 4
-passed=0 failed=0
-
-ok() { passed=$((passed + 1)); echo "ok $((passed + failed)) - $1"; }
-not_ok() {
-  failed=$((failed + 1))
-  echo "not ok $((passed + failed)) - $1"
-  [ $# -lt 2 ] || printf '%s\n' "$2" | sed 's/^/#   /'
-}
+. tests/shell.sh
 
 # expect NAME STATUS PATTERN COMMAND...: the exit code and an extended regular expression in output or errors.
 expect() {
@@ -265,5 +251,4 @@ fresh '' "$qkv nonpad_kv_seqlen:6:int64:1"
 npy onnx/broken/in_nonpad_kv_seqlen.npy '<i8' '(1,)' '\003\000\000\000\000\000\000\000'
 broken 'a length beyond Skv' 'nonpad_kv_seqlen\[0\] = 3'
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

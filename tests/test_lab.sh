@@ -3,21 +3,7 @@
 #
 # usage: BUILD=build sh tests/test_lab.sh
 set -u
-attnbench=$(cd "${BUILD:-build}" && pwd)/attnbench
-[ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG GITHUB_ACTIONS GITHUB_STEP_SUMMARY
-work=$(mktemp -d) || exit 4
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-cd "$work" || exit 4
-passed=0 failed=0
-
-ok() { passed=$((passed + 1)); echo "ok $((passed + failed)) - $1"; }
-not_ok() {
-  failed=$((failed + 1))
-  echo "not ok $((passed + failed)) - $1"
-  [ $# -lt 2 ] || printf '%s\n' "$2" | sed 's/^/#   /'
-}
+. tests/shell.sh
 
 # expect NAME STATUS PATTERN COMMAND...: the exit code and an extended regular expression in output or errors.
 expect() {
@@ -174,5 +160,4 @@ expect 'counters: software ones count or say why not' 0 '(task-clock of a call: 
 expect 'counters: hardware ones count or say why not' 0 '(cycles of a call: [0-9]|cycles: n/a: [a-z])' run --counters cycles,instructions
 expect 'counters: unknown' 2 "no counter 'x'; known: cycles, instructions" run --counters x
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -47,7 +47,9 @@ static attn_status at_once(bool *done)
 
 static attn_status tuned(bool *done)
 {
-  setenv("ATTN_TUNING", getenv("FAULTS_TUNING"), 1);
+  const char *path = getenv("FAULTS_TUNING");
+  if (!path) abort();
+  setenv("ATTN_TUNING", path, 1);
   const attn_status status = at_once(done);
   unsetenv("ATTN_TUNING");
   return status;

@@ -2,9 +2,13 @@
 #include "problem.h"
 
 #include "../../dispatch/problem.h"
+#include "../../dispatch/quota.h"
+#include "../temporary.h"
 
 #include <math.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Pair by pair, as attn.h defines what is visible. */
 static double counted_flops(const attn_desc *d, const struct attn_problem *p)
@@ -164,6 +168,67 @@ static void up_to_256_threads(void **state)
   free_buffers(&b);
 }
 
+/* Files of a made-up cgroup tree below a temporary folder. */
+static char folder[TEMPORARY_BYTES];
+
+static void put(const char *name, const char *text)
+{
+  char path[TEMPORARY_BYTES + 256];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
+    *slash = 0;
+    mkdir(path, 0700);
+    *slash = '/';
+  }
+  FILE *f = fopen(path, "w");
+  assert_non_null(f);
+  fputs(text, f);
+  assert_int_equal(fclose(f), 0);
+}
+
+static double quota(const char *own)
+{
+  char path[TEMPORARY_BYTES + 8];
+  put("own", own);
+  snprintf(path, sizeof path, "%s/own", folder);
+  return attn_cgroup_quota(path, folder);
+}
+
+static void cgroup_quotas(void **state)
+{
+  (void)state;
+  assert_non_null(mkdtemp(temporary_path(folder, "test_limits")));
+  assert_true(attn_cgroup_quota("/nonexistent", folder) == 0);
+  assert_true(quota("0::/\n") == 0); /* no limit anywhere */
+  put("a/cpu.max", "150000 100000\n");
+  put("a/b/cpu.max", "max 100000\n");
+  put("a/b/c/cpu.max", "400000 100000\n");
+  assert_true(quota("0::/a\n") == 1.5);
+  assert_true(quota("0::/a/b\n") == 1.5);        /* that of the parent */
+  assert_true(quota("0::/a/b/c\n") == 1.5);      /* the tightest, not the nearest */
+  assert_true(quota("0::/a/b/gone/d\n") == 1.5); /* a namespace hides part of the path */
+  assert_true(quota("0::/elsewhere\n") == 0);
+  put("cpu.max", "50000 100000\n");
+  assert_true(quota("0::/a/b\n") == 0.5);
+  put("cpu.max", "max\n");
+  static const char *const odd[] = {"", "0 0\n", "-1 100000\n", "100000 0\n", "nan nan\n", "words\n", "100000 -5\n"};
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+    put("odd/cpu.max", odd[i]);
+    assert_true(quota("0::/odd\n") == 0);
+  }
+  put("cpu/old/cpu.cfs_quota_us", "250000\n");
+  put("cpu/old/cpu.cfs_period_us", "100000\n");
+  put("cpu/free/cpu.cfs_quota_us", "-1\n");
+  put("cpu/free/cpu.cfs_period_us", "100000\n");
+  assert_true(quota("5:memory:/old\n4:cpu,cpuacct:/old\n0::/\n") == 2.5);
+  assert_true(quota("4:cpu,cpuacct:/free\n") == 0);
+  static const char *const broken[] = {"", "\n", ":", "::", "0:", "0::", "nonsense\n", "4:cpu\n", "0::no/slash\n"};
+  for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) assert_true(quota(broken[i]) == 0);
+  char command[TEMPORARY_BYTES + 16];
+  snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -175,6 +240,7 @@ int main(void)
       cmocka_unit_test(sequences_of_length_0),
       cmocka_unit_test(least_alignment),
       cmocka_unit_test(up_to_256_threads),
+      cmocka_unit_test(cgroup_quotas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
