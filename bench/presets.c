@@ -70,6 +70,8 @@ static const struct bench_preset_shape small[] = {
     {"8 x 512", {ATTN_F32, 1, 1, 1, 8, 512, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
     {"64 x 2048", {ATTN_F32, 1, 1, 1, 64, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_STREAMING, false},
     {"1 head, 2048", {ATTN_F32, 1, 1, 1, 2048, 2048, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    /* CLIP ViT-L/14 at 336 x 336: text tokens look at patches and the class token */
+    {"cross-modal 77 x 577", {ATTN_F32, 1, 12, 12, 77, 577, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
 };
 
 /* Every kernel once in every data type, and the ones that count on the large shapes. */
