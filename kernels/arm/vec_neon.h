@@ -23,6 +23,13 @@ static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 static inline vf vf_max(vf a, vf b) { return vmaxnmq_f32(a, b); } /* the other one if one is NaN */
 
+/* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
+static inline __attribute__((always_inline)) vf vf_keep(vf x)
+{
+  __asm__("" : "+w"(x));
+  return x;
+}
+
 static inline vf vf_load_n(const float *p, int n)
 {
   vf x = vf_zero();

@@ -2,11 +2,11 @@
  * of a KV head. Written once in vector verbs. An ISA file includes its vec_<isa>.h and an element_*.h (the type of K and V)
  * and defines DOTS, the accumulators of a tile.
  *
- * Nothing is packed: a score is a dot product along a row of K, DOTS of them at a time in registers (rows x keys: of 8
- * accumulators 1x8, 2x4 or 4x2), whose lanes are then summed together. So a row of K is read from end to end, once per tile
- * of rows, and a cache that grows token by token already lies in the order wanted here. PV: rows of V times the weights of
- * 1, 2 or 4 rows, DOTS accumulators again. BLOCK keys of K and V at a time stay in L1 and L2 while the tiles pass over
- * them; V is asked for while K is multiplied, and the next K during PV, so that memory is never idle.
+ * Nothing is packed: a score is a dot product along a row of K, several rows times several keys at a time in registers,
+ * whose lanes are then summed together. So a row of K is read from end to end, once per tile of rows, and a cache that
+ * grows token by token already lies in the order wanted here. PV: rows of V times the weights of 1, 2 or 4 rows. BLOCK keys
+ * of K and V at a time stay in L1 and L2 while the tiles pass over them; V is asked for while K is multiplied, and the next
+ * K during PV, at an even pace: the order of the reads, now K, now V, is none that hardware prefetchers follow.
  *
  * The softmax is that of fwd_stream.h: a reference raised lazily, weight -0 for hidden. A row's bits depend on the problem
  * and on the split of its keys only; not on where K and V lie. */
@@ -15,40 +15,18 @@
 
 #include "../reference/exp2.h"
 #include "../scores.h"
-#include "unroll.h"
+#include "decode_tiles.h"
 
 #include <float.h>
 #include <string.h>
 
 enum {
-  BLOCK = 64, /* keys */
-  STRETCH = ATTN_KEY_STRETCH,
-  STRETCHES = BLOCK / STRETCH,
-  KEY_SPAN = 1024,
+  KEY_SPAN = 22 * BLOCK,
   UNIT_ROWS = 64,
-  DECODE_ROWS = 16,                  /* more are better off with packed K and V */
-  LINE = 64 / sizeof(element),       /* elements */
-  MOST_ACROSS = DOTS < 8 ? DOTS : 8, /* keys or vectors of values in a tile: more need too many pointers */
+  DECODE_ROWS = 16, /* more are better off with packed K and V */
 };
 #define DECODE_RAISE 8.0f
-
-struct decode {
-  const struct attn_unit *unit;
-  int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
-  struct attn_row *row;        /* [rows] */
-  float *max;                  /* [rows] reference of the exponentials */
-  float *sum;                  /* [rows][VL] */
-  float *q;                    /* [rows + 1][depth] scaled, padded with 0; the last row is padding of a tile */
-  float *o;                    /* [rows + 1][values] */
-  float *s;                    /* [rows + 1][BLOCK] scores, then weights */
-};
-
-/* Some keys, from j0 on: key j0 + j stands in stretch j / STRETCH. */
-struct block {
-  int64_t j0, n;
-  const element *k[STRETCHES], *v[STRETCHES];
-  const float *k_scale[STRETCHES], *v_scale[STRETCHES]; /* int8 only */
-};
+#define DECODE_DEPTH 126.0f
 
 static inline int64_t whole_vectors(int64_t n) { return (n + VL - 1) / VL * VL; }
 
@@ -66,9 +44,9 @@ static inline size_t decode_layout(struct decode *s, const struct attn_problem *
   TAKE(row, rows);
   TAKE(max, rows);
   TAKE(sum, rows * VL);
-  TAKE(q, (rows + 1) * s->depth);
+  TAKE(q, (rows + 2) * s->depth);
   TAKE(o, (rows + 1) * s->values);
-  TAKE(s, (rows + 1) * BLOCK);
+  TAKE(s, (rows + 1) * SCORES);
 #undef TAKE
   return used;
 }
@@ -85,113 +63,6 @@ static inline bool decode_supports(const struct attn_problem *p)
   return p->k.d == 1 && p->v.d == 1 && (p->cached || p->G * p->Sq <= DECODE_ROWS);
 }
 
-/* VL elements of a row of `width`, from d on; 0 beyond its end, which is not touched. */
-ALWAYS_INLINE vf load_row(const element *row, int64_t d, int64_t width)
-{
-  if (width - d >= VL) return el_load(row + d);
-  return width > d ? el_load_n(row + d, (int)(width - d)) : vf_zero();
-}
-
-ALWAYS_INLINE void ask_for(const element *row, int64_t width)
-{
-  for (int64_t d = 0; d < width; d += LINE) __builtin_prefetch(row + d, 0, 2);
-}
-
-/* Of rows [first, first + rows): out[i][x] = q[i] . k[x] for MOST_ACROSS keys or fewer. Beyond n keys the last one is
- * repeated. */
-ALWAYS_INLINE void dots_tile(const struct decode *s, int64_t first, const int rows, const element *k, int64_t step,
-                             int64_t n, float *out, const element *soon, int64_t soon_step)
-{
-  const int keys = DOTS / rows < MOST_ACROSS ? DOTS / rows : MOST_ACROSS;
-  const int64_t depth = s->depth, width = s->unit->problem->Dqk, whole = width / VL * VL;
-  const float *q = s->q + first * depth;
-  const element *key[MOST_ACROSS];
-  vf acc[DOTS];
-  UNROLLED_FOR (x, keys) key[x] = k + (x < n ? x : n - 1) * step;
-  UNROLLED_FOR (i, rows * keys) acc[i] = vf_zero();
-  for (int64_t d = 0; d < whole; d += VL) {
-    vf right[MOST_ACROSS];
-    if (soon && d % LINE == 0)
-      UNROLLED_FOR (x, keys) __builtin_prefetch(soon + x * soon_step + d, 0, 2);
-    UNROLLED_FOR (x, keys) right[x] = el_load(key[x] + d);
-    UNROLLED_FOR (i, rows) {
-      const vf left = vf_load(q + i * depth + d);
-      UNROLLED_FOR (x, keys) acc[i * keys + x] = vf_fma(left, right[x], acc[i * keys + x]);
-    }
-  }
-  if (whole < width) {
-    UNROLLED_FOR (x, keys) {
-      const vf right = el_load_n(key[x] + whole, (int)(width - whole));
-      UNROLLED_FOR (i, rows) acc[i * keys + x] = vf_fma(vf_load(q + i * depth + whole), right, acc[i * keys + x]);
-    }
-  }
-  float sums[DOTS];
-  UNROLLED_FOR (i, rows * keys / 8) vf_hsum8(sums + i * 8, acc + i * 8);
-  UNROLLED_FOR (i, rows) memcpy(out + i * BLOCK, sums + i * keys, (size_t)keys * sizeof *sums);
-}
-
-/* Scores of rows [first, first + rows). ask: V of the same keys is wanted soon. */
-ALWAYS_INLINE void dots_rows(struct decode *s, int64_t first, const int rows, const struct block *b, bool ask)
-{
-  const struct attn_problem *p = s->unit->problem;
-  const int keys = DOTS / rows < MOST_ACROSS ? DOTS / rows : MOST_ACROSS;
-  for (int64_t j = 0; j < b->n; j += keys) {
-    const int64_t at = j % STRETCH;
-    dots_tile(s, first, rows, b->k[j / STRETCH] + at * p->k.s, p->k.s, b->n - j, s->s + first * BLOCK + j,
-              ask ? b->v[j / STRETCH] + at * p->v.s : NULL, p->v.s);
-  }
-}
-
-/* o += weights * V for `rows` rows and nv vectors of values from `left` on. K of `next` is wanted soon. */
-ALWAYS_INLINE void values_tile(struct decode *s, int64_t first, const int rows, const int nv, const struct block *b,
-                               int64_t left, const struct block *next)
-{
-  const struct attn_problem *p = s->unit->problem;
-  const int64_t width = p->Dv, step = p->v.s;
-  const bool whole = left + nv * VL <= width;
-  vf acc[DOTS];
-  UNROLLED_FOR (i, rows * nv) acc[i] = vf_zero();
-  for (int64_t j0 = 0; j0 < b->n; j0 += STRETCH) {
-    const int64_t n = b->n - j0 < STRETCH ? b->n - j0 : STRETCH;
-    const element *v = b->v[j0 / STRETCH];
-    const float *w = s->s + first * BLOCK + j0;
-    const element *soon = next && j0 < next->n ? next->k[j0 / STRETCH] : NULL;
-    if (whole) {
-      const element *at = v + left;
-      for (int64_t j = 0; j < n; j++) {
-        vf right[MOST_ACROSS];
-        if (soon) ask_for(soon + j * p->k.s, p->Dqk);
-        UNROLLED_FOR (c, nv) right[c] = el_load(at + c * VL);
-        UNROLLED_FOR (i, rows) {
-          const vf weight = vf_set(w[i * BLOCK + j]);
-          UNROLLED_FOR (c, nv) acc[i * nv + c] = vf_fma(weight, right[c], acc[i * nv + c]);
-        }
-        at += step;
-      }
-    } else {
-      for (int64_t j = 0; j < n; j++)
-        UNROLLED_FOR (c, nv) {
-          const vf right = load_row(v + j * step, left + c * VL, width);
-          UNROLLED_FOR (i, rows) acc[i * nv + c] = vf_fma(vf_set(w[i * BLOCK + j]), right, acc[i * nv + c]);
-        }
-    }
-  }
-  UNROLLED_FOR (i, rows)
-    UNROLLED_FOR (c, nv) {
-      float *o = s->o + (first + i) * s->values + left + c * VL;
-      vf_store(o, vf_add(vf_load(o), acc[i * nv + c]));
-    }
-}
-
-ALWAYS_INLINE void values_rows(struct decode *s, int64_t first, const int rows, const struct block *b,
-                               const struct block *next)
-{
-  const int most = DOTS / rows < MOST_ACROSS ? DOTS / rows : MOST_ACROSS;
-  int64_t left = 0;
-  for (; s->values - left >= most * VL; left += most * VL, next = NULL) values_tile(s, first, rows, most, b, left, next);
-  for (; left < s->values; left += VL, next = NULL) values_tile(s, first, rows, 1, b, left, next);
-}
-
 /* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
  * values_tile() makes of finite values: whether a block hides keys depends on the other rows of the unit as well. */
 __attribute__((noinline, cold)) static void values_careful(struct decode *s, const struct block *b)
@@ -201,7 +72,7 @@ __attribute__((noinline, cold)) static void values_careful(struct decode *s, con
     for (int64_t d = 0; d < s->values; d += VL) {
       vf acc = vf_zero();
       for (int64_t j = 0; j < b->n; j++) {
-        const float weight = s->s[r * BLOCK + j];
+        const float weight = s->s[r * SCORES + j];
         if (weight == 0 && __builtin_signbit(weight)) continue;
         acc = vf_fma(vf_set(weight), load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv), acc);
       }
@@ -231,12 +102,11 @@ __attribute__((noinline)) static void raise_reference(struct decode *s, int64_t 
   for (int64_t d = 0; d < s->values; d += VL) vf_store(o + d, vf_mul(vf_load(o + d), rescale));
 }
 
-/* Scores of row r -> weights, whatever the scores are: hidden, NaN, Inf. Those beyond the block count as hidden. */
-static inline void weigh(struct decode *s, int64_t r, const struct block *b)
+/* Scores of row r -> weights, whatever the scores are: hidden, NaN, Inf. */
+static __attribute__((noinline)) void weigh_any(struct decode *s, int64_t r, const struct block *b)
 {
-  float *w = s->s + r * BLOCK;
+  float *w = s->s + r * SCORES;
   const int64_t padded = whole_vectors(b->n);
-  for (int64_t j = b->n; j < padded; j++) w[j] = -INFINITY;
   vf top = vf_set(-FLT_MAX), sum = vf_zero();
   for (int64_t j = 0; j < padded; j += VL) top = vf_max(vf_load(w + j), top);
   if (vf_any_above(vf_sub(top, vf_set(s->max[r])), DECODE_RAISE)) {
@@ -254,10 +124,32 @@ static inline void weigh(struct decode *s, int64_t r, const struct block *b)
   vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
 }
 
+/* The same. Plain scores, at most DEPTH below the reference and RAISE above, need neither a test nor a clamp each: score -
+ * reference + DEPTH is in [0, DEPTH + RAISE], and everything else, NaN too, is beyond as an unsigned integer. */
+static inline void weigh(struct decode *s, int64_t r, const struct block *b)
+{
+  float *w = s->s + r * SCORES;
+  const int64_t padded = whole_vectors(b->n);
+  for (int64_t j = b->n; j < padded; j++) w[j] = -INFINITY; /* beyond the block: hidden */
+  const vf max = vf_set(s->max[r]), shift = vf_set(DECODE_DEPTH - s->max[r]);
+  vf highest = vf_zero(), sum = vf_zero();
+  for (int64_t j = 0; j < padded; j += VL) highest = vf_max_bits(highest, vf_add(vf_load(w + j), shift));
+  if (vf_any_beyond(highest, DECODE_DEPTH + DECODE_RAISE)) {
+    weigh_any(s, r, b);
+    return;
+  }
+  for (int64_t j = 0; j < padded; j += VL) {
+    const vf weight = vf_exp2_in_range(vf_sub(vf_load(w + j), max));
+    sum = vf_add(sum, weight);
+    vf_store(w + j, weight);
+  }
+  vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
+}
+
 /* int8: the scales of K multiply scores, before masks; those of V multiply weights, unless hidden. */
 static inline void scale_scores(struct decode *s, int64_t r, const struct block *b)
 {
-  float *w = s->s + r * BLOCK;
+  float *w = s->s + r * SCORES;
   for (int64_t j0 = 0; j0 < b->n; j0 += STRETCH) {
     const int64_t n = b->n - j0 < STRETCH ? b->n - j0 : STRETCH;
     for (int64_t j = 0; j < n; j++) w[j0 + j] *= b->k_scale[j0 / STRETCH][j];
@@ -266,7 +158,7 @@ static inline void scale_scores(struct decode *s, int64_t r, const struct block 
 
 static inline void scale_weights(struct decode *s, int64_t r, const struct block *b)
 {
-  float *w = s->s + r * BLOCK;
+  float *w = s->s + r * SCORES;
   for (int64_t j0 = 0; j0 < b->n; j0 += STRETCH) {
     const int64_t n = b->n - j0 < STRETCH ? b->n - j0 : STRETCH;
     for (int64_t j = 0; j < n; j++) {
@@ -299,18 +191,15 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
   const struct attn_problem *p = s->unit->problem;
   const bool edits = attn_edits_scores(p);
   bool hides = false;
-  int64_t r = 0;
-  for (; r + 3 <= s->rows; r += 4) dots_rows(s, r, 4, b, r == 0);
-  if (r + 2 <= s->rows) {
-    dots_rows(s, r, 2, b, r == 0);
-    r += 2;
+  for (int64_t r = 0; r < s->rows; r += 4) {
+    const int rows = tile_rows(s, r);
+    (rows == 4 ? dots_4 : rows == 2 ? dots_2 : dots_1)(s, r, b, r == 0);
   }
-  if (r < s->rows) dots_rows(s, r, 1, b, r == 0);
-  for (r = 0; r < s->rows; r++) {
+  for (int64_t r = 0; r < s->rows; r++) {
     if (ELEMENT_DTYPE == ATTN_I8) scale_scores(s, r, b);
     const struct attn_row *row = &s->row[r];
     const bool hidden = attn_has_mask(p) || row->first > b->j0 || row->limit < b->j0 + b->n;
-    if (hidden || edits) attn_edit_scores(p, row, b->j0, b->n, s->s + r * BLOCK);
+    if (hidden || edits) attn_edit_scores(p, row, b->j0, b->n, s->s + r * SCORES);
     hides |= hidden;
     weigh(s, r, b);
     if (ELEMENT_DTYPE == ATTN_I8) scale_weights(s, r, b);
@@ -319,12 +208,10 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
     values_careful(s, b);
     return;
   }
-  for (r = 0; r + 3 <= s->rows; r += 4) values_rows(s, r, 4, b, r == 0 ? next : NULL);
-  if (r + 2 <= s->rows) {
-    values_rows(s, r, 2, b, r == 0 ? next : NULL);
-    r += 2;
+  for (int64_t r = 0; r < s->rows; r += 4) {
+    const int rows = tile_rows(s, r);
+    (rows == 4 ? values_4 : rows == 2 ? values_2 : values_1)(s, r, b, r == 0 ? next : NULL);
   }
-  if (r < s->rows) values_rows(s, r, 1, b, r == 0 ? next : NULL);
 }
 
 /* Where keys [j0, end), BLOCK of them at most, lie. */
@@ -346,21 +233,31 @@ static inline void find_block(struct block *b, const struct attn_unit *u, int64_
   }
 }
 
+/* The first keys of a unit: nothing was multiplied yet that could have asked for them line by line. */
+static inline void ask_for_keys(const struct attn_problem *p, const struct block *b)
+{
+  for (int64_t j = 0; j < b->n; j++)
+    for (int64_t d = 0; d < p->Dqk; d += LINE) __builtin_prefetch(b->k[j / STRETCH] + j % STRETCH * p->k.s + d, 0, 2);
+}
+
 ALWAYS_INLINE vf load_any(attn_dtype dtype, const void *base, int64_t at)
 {
   if (dtype == ATTN_F32) return vf_load((const float *)base + at);
   return dtype == ATTN_F16 ? vf_load_f16((const uint16_t *)base + at) : vf_load_bf16((const uint16_t *)base + at);
 }
 
-static inline void take_query(float *restrict dst, const struct attn_unit *u, int64_t r, int64_t depth)
+static inline void take_query(const struct decode *s, int64_t r)
 {
+  const struct attn_unit *u = s->unit;
   const struct attn_problem *p = u->problem;
-  const int64_t from = attn_q_at(u, r), whole = p->q.d == 1 ? p->Dqk / VL * VL : 0;
+  float *const dst = s->q + (s->rows + 1) * s->depth; /* as one row, then beside the others of its tile */
+  const int64_t from = attn_q_at(u, u->row0 + r), whole = p->q.d == 1 ? p->Dqk / VL * VL : 0;
   for (int64_t d = 0; d < whole; d += VL)
     vf_store(dst + d, vf_mul(load_any(p->dtype, u->q, from + d), vf_set(p->q_factor)));
   for (int64_t d = whole; d < p->Dqk; d++) dst[d] = attn_element_get(p->dtype, u->q, from + d * p->q.d) * p->q_factor;
-  for (int64_t d = p->Dqk; d < depth; d++) dst[d] = 0;
-  if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, r), dst, 1);
+  for (int64_t d = p->Dqk; d < s->depth; d++) dst[d] = 0;
+  if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, u->row0 + r), dst, 1);
+  for (int64_t d = 0; d < s->depth; d += VL) vf_store(query_at(s, r, d), vf_load(dst + d));
 }
 
 /* Row r of the unit, whose maximum and sum stand in the unit: the sink joins them; O = row / sum. */
@@ -388,21 +285,24 @@ static inline void decode_run(const struct attn_unit *u)
   struct decode s = {.unit = u};
   const int64_t rows = u->row1 - u->row0;
   decode_layout(&s, p, rows, u->scratch);
-  for (int64_t r = 0; r < rows; r++) {
-    s.row[r] = attn_row_get(u, u->row0 + r);
-    s.max[r] = -FLT_MAX;
-    take_query(s.q + r * s.depth, u, u->row0 + r, s.depth);
-  }
-  memset(s.q + rows * s.depth, 0, (size_t)s.depth * sizeof *s.q);
-  memset(s.sum, 0, (size_t)(rows * VL) * sizeof *s.sum);
-  memset(s.o, 0, (size_t)((rows + 1) * s.values) * sizeof *s.o);
-  memset(s.s + rows * BLOCK, 0, BLOCK * sizeof *s.s);
+  for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);
   int64_t j0 = s.row[0].first / BLOCK * BLOCK, end = s.row[rows - 1].limit; /* neither falls from row to row */
   if (j0 < u->key0) j0 = u->key0;
   if (end > u->key1) end = u->key1;
   struct block block[2];
   j0 = next_visible(&s, j0, end);
-  if (j0 < end) find_block(&block[0], u, j0, end);
+  if (j0 < end) {
+    find_block(&block[0], u, j0, end);
+    ask_for_keys(p, &block[0]);
+  }
+  memset(s.q, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q);
+  for (int64_t r = 0; r < rows; r++) {
+    s.max[r] = -FLT_MAX;
+    take_query(&s, r);
+  }
+  memset(s.sum, 0, (size_t)(rows * VL) * sizeof *s.sum);
+  memset(s.o, 0, (size_t)((rows + 1) * s.values) * sizeof *s.o);
+  memset(s.s + rows * SCORES, 0, SCORES * sizeof *s.s);
   for (int turn = 0; j0 < end; turn ^= 1) {
     const int64_t next = next_visible(&s, j0 + BLOCK, end);
     if (next < end) find_block(&block[!turn], u, next, end);

@@ -23,6 +23,13 @@ static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); } /* a*b + c */
 static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }            /* b if a is NaN */
 
+/* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
+static inline __attribute__((always_inline)) vf vf_keep(vf x)
+{
+  __asm__("" : "+x"(x));
+  return x;
+}
+
 static inline __m256i vf_first(int n) /* lanes 0..n-1 */
 {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -96,18 +103,22 @@ static inline float vf_hsum(vf x)
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-/* out[i] = sum of the lanes of x[i], i in 0..7: the registers are turned and added, 2.6 operations a sum. */
+/* The lower half of each 128-bit lane of a plus the upper one, beside the same of b; and neighbours likewise, in turns: of
+ * P = (a0 a1 b0 b1) and Q = (c0 c1 d0 d1) a c b d. Blends go to any port, shuffles share one with the FMAs. */
+static inline vf vf_fold_halves(vf a, vf b)
+{
+  return _mm256_add_ps(_mm256_blend_ps(a, b, 0xcc), _mm256_shuffle_ps(a, b, 0x4e));
+}
+static inline vf vf_fold_neighbours(vf p, vf q)
+{
+  return _mm256_add_ps(_mm256_blend_ps(p, q, 0xaa), _mm256_permute_ps(_mm256_blend_ps(p, q, 0x55), 0xb1));
+}
+/* out[i] = sum of the lanes of x[i], i in 0..7: 7 shuffles in all. */
 static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf x[8])
 {
-  vf four[4], two[2];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++)
-    four[i] = _mm256_add_ps(_mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]));
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; i++) /* lanes: sums of x[4i], x[4i+1], x[4i+2], x[4i+3], each in two halves */
-    two[i] = _mm256_add_ps(_mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
-                           _mm256_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
-  vf_store(out, _mm256_add_ps(_mm256_permute2f128_ps(two[0], two[1], 0x20), _mm256_permute2f128_ps(two[0], two[1], 0x31)));
+  const vf low = vf_fold_neighbours(vf_fold_halves(x[0], x[2]), vf_fold_halves(x[1], x[3]));
+  const vf high = vf_fold_neighbours(vf_fold_halves(x[4], x[6]), vf_fold_halves(x[5], x[7]));
+  vf_store(out, _mm256_add_ps(_mm256_blend_ps(low, high, 0xf0), _mm256_permute2f128_ps(low, high, 0x21)));
 }
 
 static inline vf vf_exp2_fraction(vf f) /* 2^f, f in [-0.5, 0.5] */

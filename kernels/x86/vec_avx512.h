@@ -22,6 +22,13 @@ static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 
+/* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
+static inline __attribute__((always_inline)) vf vf_keep(vf x)
+{
+  __asm__("" : "+v"(x));
+  return x;
+}
+
 static inline __mmask16 vf_first(int n) { return (__mmask16)((1u << n) - 1); }
 static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vf_first(n), p); }
 static inline void vf_store_n(float *p, int n, vf x) { _mm512_mask_storeu_ps(p, vf_first(n), x); }
@@ -72,19 +79,28 @@ static inline vf vf_hide(vf p, vf score)
 
 static inline float vf_hsum(vf x) { return _mm512_reduce_add_ps(x); }
 
+/* Halves of a and b added: of the register, of each 128-bit lane, and neighbours there (of P = (a0 a1 b0 b1) and
+ * Q = (c0 c1 d0 d1) a c b d). Blends go to any port, shuffles share one with the FMAs. */
+static inline vf vf_fold_register(vf a, vf b)
+{
+  return _mm512_add_ps(_mm512_mask_blend_ps(0xff00, a, b), _mm512_shuffle_f32x4(a, b, 0x4e));
+}
+static inline vf vf_fold_halves(vf a, vf b)
+{
+  return _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, a, b), _mm512_shuffle_ps(a, b, 0x4e));
+}
+static inline vf vf_fold_neighbours(vf p, vf q)
+{
+  return _mm512_add_ps(_mm512_mask_blend_ps(0xaaaa, p, q), _mm512_permute_ps(_mm512_mask_blend_ps(0x5555, p, q), 0xb1));
+}
+/* out[i] = sum of the lanes of x[i], i in 0..7: 9 shuffles in all. */
 static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf x[8])
 {
-  vf four[4], two[2];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++)
-    four[i] = _mm512_add_ps(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]));
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; i++) /* lanes: sums of x[4i], x[4i+1], x[4i+2], x[4i+3], each in four quarters */
-    two[i] = _mm512_add_ps(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
-                           _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee));
-  const vf halves = _mm512_add_ps(_mm512_shuffle_f32x4(two[0], two[1], 0x44), _mm512_shuffle_f32x4(two[0], two[1], 0xee));
-  const __m256 low = _mm512_castps512_ps256(halves), high = _mm512_extractf32x8_ps(halves, 1);
-  _mm256_storeu_ps(out, _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)));
+  const vf even = vf_fold_halves(vf_fold_register(x[0], x[4]), vf_fold_register(x[2], x[6]));
+  const vf odd = vf_fold_halves(vf_fold_register(x[1], x[5]), vf_fold_register(x[3], x[7]));
+  const vf parts = vf_fold_neighbours(even, odd); /* x[0..3] twice, then x[4..7] twice */
+  const vf sums = _mm512_add_ps(parts, _mm512_shuffle_f32x4(parts, parts, 0xb1));
+  _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_shuffle_f32x4(sums, sums, 0x08)));
 }
 
 static inline vf vf_exp2_fraction(vf f)
