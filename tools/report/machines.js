@@ -62,7 +62,7 @@ function findings(m) {
   if (!m.findings.length) return "";
   const order = ["warning", "note", "unknown", "ok"], rank = (f) => (order.indexOf(f.level) + 4) % 4;
   const sorted = [...m.findings].sort((a, b) => rank(a) - rank(b));
-  const item = (f) => el("li", {}, badge(f.level), el("span", {}, el("b", {}, f.check), ` ${f.text}`, f.remedy ? el("span", {class: "remedy muted"}, ` To mend it: ${f.remedy}.`) : ""));
+  const item = (f) => el("li", {}, badge(f.level), el("span", {}, el("b", {}, f.check), ` ${f.text}${f.remedy ? "." : ""}`, f.remedy ? el("span", {class: "remedy muted"}, ` To mend it: ${f.remedy}.`) : ""));
   const loud = sorted.filter((f) => f.level === "warning"), quiet = sorted.filter((f) => f.level !== "warning");
   return el("div", {}, el("h4", {}, "Doctor"), loud.length ? el("ul", {class: "findings"}, loud.map(item)) : el("p", {class: "muted"}, "Nothing to warn of."),
     quiet.length ? el("details", {}, el("summary", {}, counted(quiet.length, "more finding")), el("ul", {class: "findings"}, quiet.map(item))) : "");
