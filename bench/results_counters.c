@@ -44,6 +44,7 @@ static bool put(struct results_counter *counter, int index, double value)
     for (int i = counter->room; i < room; i++) larger[i] = NAN;
     counter->room = room;
   }
+  if (!counter->value) return false;
   counter->value[index] = value;
   return true;
 }

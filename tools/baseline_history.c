@@ -76,7 +76,7 @@ struct points {
 
 static bool gather(const struct pool *pool, const char *name, struct points *p)
 {
-  p->n = 0;
+  *p = (struct points){.n = 0};
   for (int r = 0; r < pool->runs; r++) {
     const struct results_case *c = results_find(&pool->run[r], name);
     if (!c) continue;
@@ -88,7 +88,7 @@ static bool gather(const struct pool *pool, const char *name, struct points *p)
     p->latest = c;
     p->n++;
   }
-  return true;
+  return p->latest != NULL;
 }
 
 /* Index of the first point after the last change. -1: no memory. */

@@ -33,7 +33,7 @@ static struct history_series *series_of(struct reading *r, const struct database
   if (last && !strcmp(last->name, database_text(row, NAME)) && !strcmp(r->machine, database_text(row, MACHINE)) &&
       !strcmp(last->method, database_text(row, METHOD)))
     return last;
-  if (!grow((void **)&t->series, t->count, sizeof *t->series)) return NULL;
+  if (!grow((void **)&t->series, t->count, sizeof *t->series) || !t->series) return NULL;
   last = &t->series[t->count++];
   *last = (struct history_series){.name = strdup(database_text(row, NAME)),
                                   .machine = strdup(machine_text),
