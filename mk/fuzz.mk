@@ -44,7 +44,7 @@ $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: fuzz-build-%
 FUZZ_SHORT := $(filter-out $(FUZZ_GUARDED) command,$(FUZZ_TARGETS))
 fuzz-short:
 	-@tools/deps.sh clang
-	+@! command -v $(FUZZ_CC) > /dev/null || $(MAKE) --no-print-directory $(FUZZ_SHORT:%=fuzz-build-%)
+	-+@! command -v $(FUZZ_CC) > /dev/null || $(MAKE) --no-print-directory $(FUZZ_SHORT:%=fuzz-build-%)
 TEST_SUITES += fuzz
 suite_fuzz = tests/fuzz/short.sh $(FUZZ_CC) $(FUZZ_ASAN)/tests $(BUILD)/fuzz-short $(FUZZ_SHORT)
 suite_fuzz_needs := fuzz-short

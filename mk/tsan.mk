@@ -11,7 +11,7 @@ $(TSAN_BUILD)/obj/kernels/reference/%.o: override KERNEL_CFLAGS := -O1
 
 tsan-build:
 	-@tools/deps.sh clang
-	+@! command -v $(FUZZ_CC) > /dev/null || $(MAKE) --no-print-directory BUILD=$(TSAN_BUILD) TSAN_BUILD=$(TSAN_BUILD) CC=$(FUZZ_CC) CXX=$(FUZZ_CC)++ HWLOC=0 DEBUG= \
+	-+@! command -v $(FUZZ_CC) > /dev/null || $(MAKE) --no-print-directory BUILD=$(TSAN_BUILD) TSAN_BUILD=$(TSAN_BUILD) CC=$(FUZZ_CC) CXX=$(FUZZ_CC)++ HWLOC=0 DEBUG= \
 	  SANITIZE=thread KERNEL_CFLAGS=-fno-sanitize=thread $(TSAN_TESTS:%=$(TSAN_BUILD)/tests/test_%)
 
 tsan: tsan-build ## the tests of threads under ThreadSanitizer
