@@ -280,9 +280,22 @@ __attribute__((noinline)) static void score_panels(float *restrict p, const floa
   for (; panels > 0; panels--, p += NR, k += NR * depth) {
     vf score[MR][NV];
     ZERO_TILE(score, MR, NV);
-    qk_tile(score, q, k, depth);
+    qk_tile(score, q, k, depth, NV);
     UNROLLED_FOR (i, MR)
       UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+  }
+}
+
+/* The same for a panel of at most VL keys; the rest of its scores are hidden ones. */
+__attribute__((noinline)) static void score_narrow_panel(float *restrict p, const float *restrict q,
+                                                         const float *restrict k, int64_t depth, float factor)
+{
+  vf score[MR][NV];
+  ZERO_TILE(score, MR, NV);
+  qk_tile(score, q, k, depth, 1);
+  UNROLLED_FOR (i, MR) {
+    vf_store(p + i * P_STRIDE, scaled_score(score[i][0], factor));
+    UNROLLED_FOR (l, NV - 1) vf_store(p + i * P_STRIDE + (l + 1) * VL, vf_set(-INFINITY));
   }
 }
 
@@ -300,12 +313,12 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
   ZERO_TILE(score, MR, NV);
 #ifdef __clang__ /* clang 14 would keep sums on the stack from chunk to chunk */
   for (; line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
-  qk_tile(score, q, k, depth);
+  qk_tile(score, q, k, depth, NV);
 #else
   for (int64_t d = 0; d < depth; d += CHUNK) {
     const int64_t until = (d + CHUNK) * all / depth;
     for (; line < until && line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
-    qk_tile(score, q + d * MR, k + d * NR, depth - d < CHUNK ? depth - d : CHUNK);
+    qk_tile(score, q + d * MR, k + d * NR, depth - d < CHUNK ? depth - d : CHUNK, NV);
   }
 #endif
   UNROLLED_FOR (i, MR)
@@ -313,13 +326,17 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
 }
 
 /* Scores of row tile t and keys [from, to) of the block. */
-static inline void score_run(const struct stream *s, int64_t t, int64_t j0, float *restrict p, int64_t from, int64_t to)
+static inline void score_run(const struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, int64_t from,
+                             int64_t to)
 {
   const struct attn_problem *problem = s->unit->problem;
   const int64_t depth = packed(problem->Dqk), bytes = (int64_t)attn_mask_element(problem->mask_kind);
   const char *soon[MR];
   if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
-    score_panels(p + from, s->q + t * MR * depth, s->k + from * depth, depth, (to - from) / NR, problem->q_factor);
+    const bool narrow = to - keys >= NR - VL;
+    const float *q = s->q + t * MR * depth;
+    score_panels(p + from, q, s->k + from * depth, depth, (to - from) / NR - narrow, problem->q_factor);
+    if (narrow) score_narrow_panel(p + to - NR, q, s->k + (to - NR) * depth, depth, problem->q_factor);
     return;
   }
   for (int64_t i = 0; i < MR; i++) soon[i] = (const char *)s->row[(t + 1) * MR + i].mask;
@@ -341,7 +358,7 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
     const uint32_t before = rest;
     rest = next_run(rest, round_up(keys, NR), &from, &to);
     const bool hides = panels.partial & (before ^ rest);
-    score_run(s, t, j0, p, from, to);
+    score_run(s, t, j0, keys, p, from, to);
     for (int64_t i = 0; i < MR; i++) {
       const struct attn_row *at = &s->row[t * MR + i];
       float *row = p + i * P_STRIDE;

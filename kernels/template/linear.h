@@ -24,7 +24,7 @@ __attribute__((noinline)) static void multiply_tile(float *restrict to, const fl
 {
   vf acc[MR][NV];
   ZERO_TILE(acc, MR, NV);
-  qk_tile(acc, x, w, depth);
+  qk_tile(acc, x, w, depth, NV);
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (l, NV) vf_store(to + i * NR + l * VL, vf_add(acc[i][l], vf_load(bias + l * VL)));
 }

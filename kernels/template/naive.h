@@ -56,7 +56,7 @@ static inline void naive_scores(struct naive *n)
       for (int64_t t = 0; t < n->tiles; t++) {
         vf score[MR][NV];
         ZERO_TILE(score, MR, NV);
-        qk_tile(score, n->q + t * MR * p->Dqk, n->kv + panel * p->Dqk, p->Dqk);
+        qk_tile(score, n->q + t * MR * p->Dqk, n->kv + panel * p->Dqk, p->Dqk, NV);
         UNROLLED_FOR (i, MR)
           UNROLLED_FOR (j, NV) vf_store(n->s + (t * MR + i) * n->stride + j0 + panel + j * VL, score[i][j]);
       }

@@ -15,15 +15,16 @@ enum { NR = NV * VL };
 #define vf_step vf_fma
 #endif
 
-/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR]. */
-ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
+/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are
+ * used. */
+ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)
 {
   for (int64_t d = 0; d < depth; d++) {
     vf right[NV];
-    UNROLLED_FOR (j, NV) right[j] = vf_load(k + j * VL);
+    UNROLLED_FOR (j, NV) right[j] = j < nv ? vf_load(k + j * VL) : vf_zero();
     UNROLLED_FOR (i, MR) {
       const vf left = vf_set(q[i]);
-      UNROLLED_FOR (j, NV) acc[i][j] = vf_step(left, right[j], acc[i][j]);
+      UNROLLED_FOR (j, NV) acc[i][j] = j < nv ? vf_step(left, right[j], acc[i][j]) : acc[i][j];
     }
     q += MR;
     k += NR;

@@ -12,16 +12,17 @@
 enum { NR = NV * VL };
 _Static_assert(MR % VL == 0, "a column of Q is whole vectors");
 
-/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR]. */
-ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
+/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are
+ * used. */
+ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)
 {
 #pragma GCC unroll 4
   for (int64_t d = 0; d < depth; d++) {
     vf left[MR / VL], right[NV];
-    UNROLLED_FOR (j, NV) right[j] = vf_load(k + j * VL);
+    UNROLLED_FOR (j, nv) right[j] = vf_load(k + j * VL);
     UNROLLED_FOR (i, MR / VL) left[i] = vf_load(q + i * VL);
     UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (j, NV) acc[i][j] = vf_fma_lane(right[j], left[i / VL], i % VL, acc[i][j]);
+      UNROLLED_FOR (j, nv) acc[i][j] = vf_fma_lane(right[j], left[i / VL], i % VL, acc[i][j]);
     q += MR;
     k += NR;
   }

@@ -26,22 +26,22 @@ _Static_assert(VL == 4 && MR % 2 == 0, "blocks of 2x2");
       (acc)[2 * i_ + 1][n_] = vf_lower_row((block)[i_][2 * n_], (block)[i_][2 * n_ + 1]);                                  \
     }
 
-/* acc += Q K^T over `depth` pairs of the heads. */
-ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth)
+/* acc += Q K^T over `depth` pairs of the heads; nv vectors of columns of k are used. */
+ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)
 {
   vf block[MR / 2][NV * BLOCK_COLUMNS];
-  BLOCKS_OF_ROWS(block, acc, NV);
+  BLOCKS_OF_ROWS(block, acc, nv);
   for (int64_t d = 0; d < depth; d += 2) {
     vf right[NV * BLOCK_COLUMNS];
-    UNROLLED_FOR (j, NV * BLOCK_COLUMNS) right[j] = vf_load(k + j * VL);
+    UNROLLED_FOR (j, nv * BLOCK_COLUMNS) right[j] = vf_load(k + j * VL);
     UNROLLED_FOR (i, MR / 2) {
       const vf left = vf_load(q + i * VL);
-      UNROLLED_FOR (j, NV * BLOCK_COLUMNS) block[i][j] = vf_dot_mmla(left, right[j], block[i][j]);
+      UNROLLED_FOR (j, nv * BLOCK_COLUMNS) block[i][j] = vf_dot_mmla(left, right[j], block[i][j]);
     }
     q += 2 * MR;
     k += 2 * NR;
   }
-  ROWS_OF_BLOCKS(acc, block, NV);
+  ROWS_OF_BLOCKS(acc, block, nv);
 }
 
 /* acc += P V over `pairs` pairs of keys. p: rows p_stride apart; nv vectors of columns of v are used. */
