@@ -84,7 +84,7 @@ suite_conformance_needs := $(if $(wildcard $(ONNX_CASES)),$(BUILD)/attnbench)
 SHELL_TESTS := $(sort $(wildcard tests/test_*.sh))
 TEST_SUITES += $(SHELL_TESTS:tests/test_%.sh=%)
 $(foreach t,$(SHELL_TESTS:tests/test_%.sh=%),$(eval suite_$t := BUILD=$(BUILD) sh tests/test_$t.sh $(BUILD))\
-  $(eval suite_$t_needs += $(BUILD)/attnbench))
+  $(eval suite_$t_needs += $(BUILD)/attnbench $(BUILD)/libattn.so))
 
 SUITES    ?= $(TEST_SUITES)
 TEST_JOBS ?= $(shell nproc)
