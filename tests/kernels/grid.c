@@ -255,8 +255,8 @@ static void blocks(struct visitor *g)
       c.desc.B = 2;
       c.desc.Hq = 4;
       c.desc.Hkv = variant % 2 ? 4 : 2;
-      c.desc.Sq = variant % 3 == 2 ? 1 : 2 * g->kernel->row_tile + 3;
-      c.desc.Skv = i % 2 ? 613 : 290;
+      c.desc.Sq = variant % 3 == 2 ? 1 : (g->grid == GRID_EMULATED ? 1 : 2) * g->kernel->row_tile + 3;
+      c.desc.Skv = i % 2 && g->grid != GRID_EMULATED ? 613 : 290;
       c.desc.Dqk = 8;
       c.desc.Dv = 20;
       set_blocks(&c, size[i][0], size[i][1], dims[(i + (size_t)variant) % 4]);
