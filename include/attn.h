@@ -145,9 +145,9 @@ typedef enum attn_placement {
 /* Restrictions and choices of one plan. Zero is the default of every field. Options and environment both restrict:
  * what either forbids is not used. */
 typedef struct attn_options {
-  int threads; /* 0: ATTN_NUM_THREADS, else the allowed physical cores, at most the cgroup quota */
-  const char
-      *isa; /* highest ISA allowed: "scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16". NULL: ATTN_ISA, else no limit */
+  int threads;        /* 0: ATTN_NUM_THREADS, else the allowed physical cores, at most the cgroup quota */
+  const char *isa;    /* highest ISA allowed: "scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16". NULL: ATTN_ISA,
+                         else no limit */
   const char *kernel; /* exactly this kernel, e.g. "fwd_f32_avx2". NULL: ATTN_KERNEL, else the first that fits */
   attn_placement placement;
 } attn_options;

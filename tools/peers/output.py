@@ -142,8 +142,8 @@ def markdown(run):
         yield f"| {row['case']} | {row['threads']} | {ns / 1e6:.3f} | {case.flops / ns:.1f} | {against} |"
     yield ""
     for threads in sorted({row["threads"] for row in rows}):
-        yield f"{geomean_line([row for row in rows if row['threads'] == threads], ', ' + threads_text(threads) + ':')}  "
-    yield f"**{geomean_line(rows)}**"
+        yield f"- {geomean_line([row for row in rows if row['threads'] == threads], ', ' + threads_text(threads) + ':')}"
+    yield f"- **{geomean_line(rows)}**"
     yield ""
     yield "## Every peer"
     yield ""
