@@ -4,38 +4,19 @@
 # usage: BUILD=build sh tests/test_report.sh
 set -u
 cd "$(dirname "$0")/.." || exit 1
-build=${BUILD:-build}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-attnbench=$build/attnbench tests=$PWD/tests
-[ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT || exit 1
-cd "$dir" || exit 1
+. tests/shell.sh
+tests=$top/tests
 export PYTHONDONTWRITEBYTECODE=1
-unset ATTN_ISA ATTN_KERNEL
-passed=0 failed=0 skipped=0
-check() { # $1: what; the rest: a command
-  what=$1
-  shift
-  if "$@" > said 2>&1; then passed=$((passed + 1)); else
-    failed=$((failed + 1))
-    echo "not ok - $what"
-    sed 's/^/#   /' said | head -n 5
-  fi
-}
-skip() { # skip COUNT REASON
-  skipped=$((skipped + $1))
-  echo "skipped $1: $2"
-}
 # refused NAME CODE PATTERN COMMAND...: the code, a message, and no page (an older one stays)
 refused() {
-  name=$1 code=$2 pattern=$3
+  refusal=$1 code=$2 pattern=$3
   shift 3
   printf precious > old.html
   "$@" > out 2> err
   got=$?
-  check "$name: exit code $got, wanted $code" [ $got = "$code" ]
-  check "$name: says $pattern" grep -q -- "$pattern" err
-  check "$name: the older page is whole, and nothing else is there" sh -c '[ "$(cat old.html)" = precious ] && ! ls -A | grep -q "^\.attnbench"'
+  check "$refusal: exit code $got, wanted $code" [ $got = "$code" ]
+  check "$refusal: says $pattern" grep -q -- "$pattern" err
+  check "$refusal: the older page is whole, and nothing else is there" sh -c '[ "$(cat old.html)" = precious ] && ! ls -A | grep -q "^\.attnbench"'
 }
 
 check 'a run to report' "$attnbench" run --preset quick --filter '/Sq:512/.*T:1' --repetitions 2 --min-time 0.001 --json run.json
@@ -61,9 +42,8 @@ refused 'a full disk' 2 'old.html: could not be written completely' sh -c 'ulimi
 [ -e /dev/full ] && refused 'a full device' 2 'No space left' "$attnbench" report run.json -o /dev/full
 
 if ! command -v python3 > /dev/null; then
-  skip 1 'no python3: hostile texts and the browser'
-  echo "$passed passed, $failed failed, $skipped skipped"
-  exit $((failed > 0))
+  skip 'no python3: hostile texts and the browser'
+  finish
 fi
 make() { python3 "$tests/report_data.py" "$@"; }
 make hostile.json 30 --hostile
@@ -102,7 +82,7 @@ END
 check 'the bundle' python3 bundle.py
 if [ -s machine.xml ] && command -v lstopo-no-graphics > /dev/null; then
   check 'hwloc reads its XML' sh -c 'lstopo-no-graphics -i machine.xml --of console | grep -q PU'
-else skip 1 'no lstopo, or a build without hwloc'; fi
+else skip 'no lstopo, or a build without hwloc'; fi
 
 # --- changed at random, a file is a good one or an error, for report and compare
 cat > fuzz.py << 'END'
@@ -154,7 +134,7 @@ refused 'no such history' 2 'absent.db' "$attnbench" report base.json --db absen
 refused 'a history that is none' 2 'run.json' "$attnbench" report base.json --db run.json -o old.html
 
 # --- in a browser
-python3 "$tests/report_browser.py" "$dir" > browser.out 2>&1
+python3 "$tests/report_browser.py" "$work" > browser.out 2>&1
 code=$?
 grep '^not ok\|^#\|^skipped' browser.out
 counts=$(tail -n 1 browser.out)
@@ -167,5 +147,4 @@ case $counts in
   ;;
 *) check "the browser's tests end (code $code)" cat browser.out false ;;
 esac
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish

@@ -4,24 +4,9 @@
 #
 # usage: BUILD=build sh tests/test_run_output.sh
 set -u
-build=${BUILD:-build}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-attnbench=$build/attnbench
-[ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-dir=$(mktemp -d) && trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT || exit 1
-cd "$dir" || exit 1
-unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
 export ATTN_NUM_THREADS=1
-passed=0 failed=0 skipped=0
-check() { # $1: what; the rest: a command
-  what=$1
-  shift
-  if "$@" > said 2>&1; then passed=$((passed + 1)); else
-    failed=$((failed + 1))
-    echo "not ok - $what"
-    { cat said; tail -n 3 err; } | sed 's/^/#   /'
-  fi
-}
 no_leftover() { check "$1: no temporary file" sh -c '! ls -A | grep -q "^\.attnbench"'; }
 whole() { # whole FILE: ends as the JSON of a run does
   [ "$(head -c 1 "$1")" = '{' ] && [ "$(tail -n 1 "$1")" = '}' ] && grep -q '"benchmarks": \[' "$1"
@@ -99,12 +84,12 @@ no_leftover 'a full disk'
 # --- folders that may not be written, told before anything is measured
 "$attnbench" run --times-only --case "$small" $quick --quiet --json results.json 2> err
 before() { # before NAME PATTERN COMMAND...: refused within seconds, though the case would take a thousand
-  name=$1 pattern=$2
+  refusal=$1 pattern=$2
   shift 2
   timeout 20 "$@" > out 2> err
   code=$?
-  check "$name: exit code $code, wanted 2" [ $code = 2 ]
-  check "$name: says why" grep -q "$pattern" err
+  check "$refusal: exit code $code, wanted 2" [ $code = 2 ]
+  check "$refusal: says why" grep -q "$pattern" err
 }
 before 'a folder that is not there' 'no/such/r.json: cannot be written there: No such file' "$attnbench" run --case "$slow" --repetitions 1000 --min-time 1 --json no/such/r.json
 before 'a folder as file' 'is a folder; give the name' "$attnbench" run --case "$slow" --repetitions 1000 --min-time 1 --json .
@@ -118,8 +103,6 @@ if [ -n "$as" ]; then
   chmod 644 results.json
   before 'report: a read-only folder' 'locked/r.html: cannot be written there: Permission denied' $as "$attnbench" report results.json -o locked/r.html
 else
-  skipped=$((skipped + 2))
-  echo 'skipped 2: root may write everywhere, and cannot become somebody else here'
+  skip 'root may write everywhere, and cannot become somebody else here'
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish

