@@ -27,6 +27,8 @@ static const struct {
     [BENCH_MASK_CAUSAL_SINKS] = {"causal-sinks", ATTN_CAUSAL | ATTN_SINKS, ATTN_MASK_NONE, false},
     [BENCH_MASK_BOOL_RANDOM] = {"bool-random", 0, ATTN_MASK_BOOL, false},
     [BENCH_MASK_BOOL_BLOCKS] = {"bool50", 0, ATTN_MASK_BOOL, false},
+    [BENCH_MASK_BLOCKS] = {"blocks50", 0, ATTN_MASK_NONE, false},
+    [BENCH_MASK_ADDITIVE_F16] = {"additive-f16", 0, ATTN_MASK_ADDITIVE_F16, false},
 };
 
 static bool is_window(enum bench_mask_kind kind) { return kind == BENCH_MASK_WINDOW || kind == BENCH_MASK_CAUSAL_WINDOW; }
@@ -77,6 +79,7 @@ void bench_mask_describe(attn_desc *desc, bench_mask mask)
   desc->flags |= masks[kind].flags;
   desc->mask.kind = masks[kind].kind;
   if (masks[kind].capped) desc->softcap = softcap;
+  if (kind == BENCH_MASK_BLOCKS) desc->blocks.queries = desc->blocks.keys = BENCH_MASK_BLOCK;
   if (!is_window(kind)) return;
   desc->window_left =
       kind == BENCH_MASK_WINDOW ? keys / 2 : keys - 1; /* the query's own position is one of a causal window */

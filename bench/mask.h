@@ -7,9 +7,11 @@
  *   alibi                  slopes 2^(-8 (h+1) / Hq)
  *   sinks                  a sink ~ N(0, 1) for each head
  *   additive               f32 [Sq][Skv] ~ N(0, 1)
+ *   additive-f16           f16 likewise
  *   bool                   bytes [Sq][Skv] that hide one key in eight, at random
  *   bool-random            that hide every second key, at random
  *   bool50                 that hide every second block of 64 x 64, at random
+ *   blocks50               the same blocks as a bitmap, a bit each (attn_block_mask)
  *   causal-softcap, causal-alibi, causal-sinks: both */
 #ifndef BENCH_MASK_H
 #define BENCH_MASK_H
@@ -35,6 +37,8 @@ enum bench_mask_kind {
   BENCH_MASK_CAUSAL_SINKS,
   BENCH_MASK_BOOL_RANDOM,
   BENCH_MASK_BOOL_BLOCKS,
+  BENCH_MASK_BLOCKS,
+  BENCH_MASK_ADDITIVE_F16,
   BENCH_MASK_COUNT
 };
 
@@ -50,7 +54,7 @@ enum { BENCH_MASK_NAME_BYTES = 32, BENCH_MASK_LARGEST_WINDOW = (1 << 24) - 1, BE
 bool bench_mask_parse(bench_mask *mask, const char *word, char *error, size_t error_bytes);
 char *bench_mask_print(bench_mask mask, char name[BENCH_MASK_NAME_BYTES]);
 
-/* Sets flags, window, softcap and kind of mask of the description. */
+/* Sets flags, window, softcap, kind of mask and blocks of the description. */
 void bench_mask_describe(attn_desc *desc, bench_mask mask);
 
 #endif

@@ -30,12 +30,12 @@ void bench_fill_normal(float *to, size_t n, uint64_t seed, uint64_t stream)
   }
 }
 
-enum { FILL_BLOCK = 1 << 14 };
+enum { FILL_BLOCK = 1 << 14, MASK_TENSOR = 4 };
 
-enum fill_kind { FILL_TENSOR, FILL_BOOL, FILL_BLOCKS, FILL_F32 };
+enum fill_kind { FILL_NORMAL, FILL_BOOL, FILL_BLOCKS };
 struct fill {
   enum fill_kind kind;
-  attn_dtype dtype;
+  attn_dtype dtype; /* of FILL_NORMAL */
   void *to;
   size_t n;
   uint64_t seed, tensor;
@@ -43,12 +43,12 @@ struct fill {
   int64_t row;          /* its length */
 };
 
-/* Whether a block of 64 x 64 keys is visible: decided by its place alone, so that blocks of memory agree. */
-static bool block_is_visible(const struct fill *f, size_t at)
+/* Whether keys of column x are visible to queries of row y: decided by the place alone, so that parts filled by different
+ * threads agree, and a mask of bytes with one of bits. */
+static bool block_is_visible(uint64_t seed, uint64_t hidden_of_8, uint64_t y, uint64_t x)
 {
-  uint64_t state =
-      f->seed ^ f->tensor << 48 ^ (at / (size_t)f->row / BENCH_MASK_BLOCK) << 24 ^ at % (size_t)f->row / BENCH_MASK_BLOCK;
-  return (bench_random(&state) & 7) >= f->hidden_of_8;
+  uint64_t state = seed ^ (uint64_t)MASK_TENSOR << 48 ^ y << 24 ^ x;
+  return (bench_random(&state) & 7) >= hidden_of_8;
 }
 
 /* Blocks have random streams of their own: the content does not depend on who fills them. */
@@ -67,13 +67,42 @@ static void fill_part(void *context, int thread, int threads)
       continue;
     }
     if (f->kind == FILL_BLOCKS) {
-      for (size_t i = 0; i < n; i++) ((uint8_t *)f->to)[at + i] = block_is_visible(f, at + i);
+      for (size_t i = at; i < at + n; i++)
+        ((uint8_t *)f->to)[i] = block_is_visible(f->seed, f->hidden_of_8, i / (size_t)f->row / BENCH_MASK_BLOCK,
+                                                 i % (size_t)f->row / BENCH_MASK_BLOCK);
       continue;
     }
     bench_fill_normal(normal, n, f->seed, stream);
-    const attn_dtype dtype = f->kind == FILL_F32 ? ATTN_F32 : f->dtype;
-    for (size_t i = 0; i < n; i++) attn_element_put(dtype, f->to, (int64_t)(at + i), normal[i]);
+    for (size_t i = 0; i < n; i++) attn_element_put(f->dtype, f->to, (int64_t)(at + i), normal[i]);
   }
+}
+
+/* How the mask of a shape is filled. */
+static struct fill fill_mask(const struct bench_tensors *t, const struct bench_shape *shape, void *mask, uint64_t seed)
+{
+  const enum bench_mask_kind kind = bench_mask_kind(shape->mask);
+  const attn_mask_kind type = t->problem.mask_kind;
+  return (struct fill){.kind = type != ATTN_MASK_BOOL           ? FILL_NORMAL
+                               : kind == BENCH_MASK_BOOL_BLOCKS ? FILL_BLOCKS
+                                                                : FILL_BOOL,
+                       .dtype = type == ATTN_MASK_ADDITIVE_F16 ? ATTN_F16 : ATTN_F32,
+                       .to = mask,
+                       .n = t->extents.mask / attn_mask_element(type),
+                       .seed = seed,
+                       .tensor = MASK_TENSOR,
+                       .hidden_of_8 = kind == BENCH_MASK_BOOL ? 1 : 4,
+                       .row = shape->Skv};
+}
+
+static bool fill_bitmap(const struct bench_tensors *t, uint8_t *bitmap, uint64_t seed)
+{
+  const attn_block_mask *block = &t->desc.blocks;
+  for (int64_t y = 0; y * block->queries < t->desc.Sq; y++)
+    for (int64_t x = 0; x * block->keys < t->desc.Skv; x++)
+      if (attn_block_mask_set(bitmap, t->extents.blocks, &t->desc, y, x,
+                              block_is_visible(seed, 4, (uint64_t)y, (uint64_t)x)))
+        return false;
+  return true;
 }
 
 static bool resolve(struct bench_tensors *t, char *error, size_t error_bytes)
@@ -88,7 +117,7 @@ static bool resolve(struct bench_tensors *t, char *error, size_t error_bytes)
 
 static size_t sum_bytes(const struct attn_extents *e)
 {
-  const size_t bytes[] = {e->q, e->k, e->v, e->o, e->mask};
+  const size_t bytes[] = {e->q, e->k, e->v, e->o, e->mask, e->blocks};
   size_t sum = 0;
   for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
     if (__builtin_add_overflow(sum, bytes[i], &sum)) return SIZE_MAX;
@@ -109,10 +138,10 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
   if (!resolve(t, error, error_bytes)) return false;
   const struct attn_extents *e = &t->extents;
   void *q = bench_memory_map(e->q, 0), *k = bench_memory_map(e->k, 0), *v = bench_memory_map(e->v, 0);
-  void *mask = e->mask ? bench_memory_map(e->mask, 0) : NULL;
-  t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o, 0), .mask = mask};
+  void *mask = e->mask ? bench_memory_map(e->mask, 0) : NULL, *blocks = e->blocks ? bench_memory_map(e->blocks, 0) : NULL;
+  t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o, 0), .mask = mask, .blocks = blocks};
   t->per_head = malloc(2 * (size_t)shape->Hq * sizeof *t->per_head);
-  if (!q || !k || !v || !t->args.o || (e->mask && !mask) || !t->per_head) {
+  if (!q || !k || !v || !t->args.o || (e->mask && !mask) || (e->blocks && !blocks) || !t->per_head) {
     snprintf(error, error_bytes, "no memory for tensors of %zu MiB", sum_bytes(e) >> 20);
     bench_tensors_destroy(t);
     return false;
@@ -122,16 +151,15 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
   t->args.alibi_slopes = t->per_head;
   t->args.sinks = t->per_head + shape->Hq;
   const size_t element = attn_element_bytes(shape->dtype);
-  const enum bench_mask_kind kind = bench_mask_kind(shape->mask);
-  const bool is_bool = t->problem.mask_kind == ATTN_MASK_BOOL;
-  const struct fill fills[] = {{FILL_TENSOR, shape->dtype, q, e->q / element, seed, 1, 0, 0},
-                               {FILL_TENSOR, shape->dtype, k, e->k / element, seed, 2, 0, 0},
-                               {FILL_TENSOR, shape->dtype, v, e->v / element, seed, 3, 0, 0},
-                               {!is_bool                         ? FILL_F32
-                                : kind == BENCH_MASK_BOOL_BLOCKS ? FILL_BLOCKS
-                                                                 : FILL_BOOL,
-                                shape->dtype, mask, is_bool ? e->mask : e->mask / sizeof(float), seed, 4,
-                                kind == BENCH_MASK_BOOL ? 1 : 4, shape->Skv}};
+  const struct fill fills[] = {{FILL_NORMAL, shape->dtype, q, e->q / element, seed, 1, 0, 0},
+                               {FILL_NORMAL, shape->dtype, k, e->k / element, seed, 2, 0, 0},
+                               {FILL_NORMAL, shape->dtype, v, e->v / element, seed, 3, 0, 0},
+                               fill_mask(t, shape, mask, seed)};
+  if (blocks && !fill_bitmap(t, blocks, seed)) {
+    snprintf(error, error_bytes, "%s", attn_error_message());
+    bench_tensors_destroy(t);
+    return false;
+  }
   for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
     if (fills[i].n && !bench_team_run(threads, fill_part, (void *)&fills[i])) {
       snprintf(error, error_bytes, "%d threads could not be started", threads);
@@ -139,6 +167,13 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
       return false;
     }
   return true;
+}
+
+/* Half of the last n queries; the first of them begins a block, if there is a block mask. */
+static int64_t half_of_queries(const struct attn_problem *p, int64_t n)
+{
+  const int64_t first = p->Sq - (n + 1) / 2;
+  return p->Sq - (p->block_queries ? first / p->block_queries * p->block_queries : first);
 }
 
 bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors *whole, double most_flops, int threads)
@@ -150,17 +185,16 @@ bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors
   *slice = *whole;
   slice->owned = false;
   while (attn_problem_flops(&cut) > most_flops && cut.B * cut.Hq * cut.Sq / 2 >= (int64_t)threads * ROWS_PER_THREAD) {
-    const int64_t queries = cut.Sq;
+    const struct attn_problem before = cut;
     if (cut.B > 1)
       cut.B /= 2;
     else if (cut.Hkv > 1 && (cut.Hkv / 2 >= threads || cut.Sq <= FEW_QUERIES))
       cut.Hkv /= 2;
-    else if (cut.Sq > 1)
-      cut.Sq = (cut.Sq + 1) / 2;
     else
-      break;
+      cut.Sq = half_of_queries(p, cut.Sq);
+    if (cut.Sq == before.Sq && cut.B == before.B && cut.Hkv == before.Hkv) break;
     cut.Hq = cut.Hkv * p->G;
-    cut.diagonal += queries - cut.Sq; /* the last queries stay the last */
+    cut.diagonal += before.Sq - cut.Sq; /* the last queries stay the last */
   }
   if (cut.B == p->B && cut.Hkv == p->Hkv && cut.Sq == p->Sq) return false;
   slice->desc.B = cut.B;
@@ -173,11 +207,12 @@ bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors
   slice->desc.o = p->o;
   slice->desc.mask.stride = p->mask;
   const int64_t first = p->Sq - cut.Sq;
-  const size_t element = attn_element_bytes(p->dtype), mask_element = p->mask_kind == ATTN_MASK_BOOL ? 1 : sizeof(float);
+  const size_t element = attn_element_bytes(p->dtype);
   slice->args.q = (const char *)whole->args.q + (size_t)(first * p->q.s) * element;
   slice->args.o = (char *)whole->args.o + (size_t)(first * p->o.s) * element;
   if (p->mask_kind != ATTN_MASK_NONE)
-    slice->args.mask = (const char *)whole->args.mask + (size_t)(first * p->mask.s) * mask_element;
+    slice->args.mask = (const char *)whole->args.mask + (size_t)(first * p->mask.s) * attn_mask_element(p->mask_kind);
+  if (p->block_keys) slice->args.blocks = whole->args.blocks + first / p->block_queries * p->block_row;
   char ignored[8];
   return resolve(slice, ignored, sizeof ignored); /* a part of what was valid is valid */
 }
@@ -199,6 +234,7 @@ void bench_tensors_destroy(struct bench_tensors *t)
     bench_memory_free((void *)t->args.k, t->extents.k);
     bench_memory_free((void *)t->args.v, t->extents.v);
     bench_memory_free((void *)t->args.mask, t->extents.mask);
+    bench_memory_free((void *)t->args.blocks, t->extents.blocks);
     bench_memory_free(t->args.o, t->extents.o);
     free(t->per_head);
   }

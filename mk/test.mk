@@ -45,7 +45,7 @@ UNIT_LIBS := -lcmocka
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libattn.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(OPT) -fopenmp -o $@ $^ $(UNIT_LIBS) $(LIB_LIBS)
+	$(Q)$(CC) $(OPT) -fopenmp -o $@ $(filter %.o,$^) $(filter %.a,$^) $(UNIT_LIBS) $(LIB_LIBS)
 
 unit-tests: $(UNIT_BIN)
 sanitized-tests:

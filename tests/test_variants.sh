@@ -20,23 +20,23 @@ check() { # $1: what; the rest: a command
 name() { echo "attn/fwd_f32_scalar/f32/B:1/Hq:2/Hkv:1/Sq:150/Skv:170/Dqk:16/Dv:16/$1/T:1"; }
 
 masks='none causal bool additive window20 causal-window20 softcap causal-softcap alibi causal-alibi sinks causal-sinks
-  bool-random bool50'
+  bool-random bool50 blocks50 additive-f16'
 set --
 for mask in $masks; do set -- "$@" --case "$(name "$mask")"; done
 check 'every mask runs and is right' "$attnbench" run "$@" --repetitions 1 --min-time 0.001 --csv "$dir/csv" --json "$dir/json"
-check 'a row for each' [ "$(grep -c ',timed,' "$dir/csv")" = 14 ]
+check 'a row for each' [ "$(grep -c ',timed,' "$dir/csv")" = 16 ]
 for mask in $masks; do check "$mask keeps its name" grep -qF "/$mask/T:1" "$dir/csv"; done
 # column N of the CSV is x_plain: no field of these has a comma within
 column=$(head -n 1 "$dir/csv" | tr , '\n' | grep -n '^x_plain$' | cut -d: -f1)
 share=$((column + 1))
 check 'plain is compared with nothing' [ -z "$(grep /none/ "$dir/csv" | cut -d, -f"$column")" ]
-check 'all others are compared with plain' [ "$(cut -d, -f"$column" "$dir/csv" | grep -c '^[0-9.e-]\{1,\}$')" = 13 ]
+check 'all others are compared with plain' [ "$(cut -d, -f"$column" "$dir/csv" | grep -c '^[0-9.e-]\{1,\}$')" = 15 ]
 # 20 keys up to the query (fewer at the left edge: none here, the first query stands at key 20) of 170
 check 'share of a window' awk -F, -v p="$column" -v s="$share" '/causal-window20/ { exit !($p / $s > 0.117 && $p / $s < 0.118) }' "$dir/csv"
 check 'JSON tells it' grep -q '"x_plain": ' "$dir/json"
 check 'the table has no such column without a plain case' sh -c \
   '"$1" run --case "$2" --repetitions 1 --min-time 0.001 > "$3/table" && ! grep -q "x plain" "$3/table"' run "$attnbench" "$(name alibi)" "$dir"
-for wrong in window window0 window-3 window1x causal-window99999999 windows softcaps '' bool51; do
+for wrong in window window0 window-3 window1x causal-window99999999 windows softcaps '' bool51 blocks additive-f32; do
   "$attnbench" run --case "$(name "$wrong")" > "$dir/stdout" 2> "$dir/err"
   code=$?
   check "mask '$wrong' is refused" [ $code = 2 ]

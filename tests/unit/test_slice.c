@@ -3,6 +3,7 @@
 
 #include "../../dispatch/internal.h"
 #include "../../dispatch/plan.h"
+#include "../../kernels/reference/oracle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@ static const struct bench_shape shapes[] = {
     {ATTN_F32, 3, 8, 2, 300, 3000, 64, 64, BENCH_MASK_CAUSAL},
     {ATTN_F32, 16, 32, 8, 1, 1024, 128, 128, BENCH_MASK_NONE},
     {ATTN_F32, 1, 1024, 1, 1, 2048, 128, 128, BENCH_MASK_NONE},
+    {ATTN_F32, 1, 4, 4, 1000, 1000, 64, 64, BENCH_MASK_BLOCKS},
 };
 
 static void keeps_all_threads_busy(void **state)
@@ -65,8 +67,34 @@ static void is_not_cut_too_far(void **state)
   bench_tensors_destroy(&whole);
 }
 
+/* Masks of bytes and of bits lie with the queries of the slice: its rows are rows of the whole. */
+static void masks_go_with_the_queries(void **state)
+{
+  (void)state;
+  enum { SQ = 1000, SKV = 170, D = 16 };
+  const bench_mask masks[] = {BENCH_MASK_BOOL_BLOCKS, BENCH_MASK_BLOCKS, BENCH_MASK_ADDITIVE_F16};
+  double o[2][D], lse[2], scores[SKV];
+  char error[256];
+  for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
+    const struct bench_shape shape = {ATTN_F32, 1, 2, 1, SQ, SKV, D, D, masks[m]};
+    struct bench_tensors whole, slice;
+    if (!bench_tensors_create(&whole, &shape, 1, 2, error, sizeof error)) fail_msg("%s", error);
+    assert_true(bench_tensors_slice(&slice, &whole, attn_problem_flops(&whole.problem) / 3, 1));
+    const int64_t n = slice.problem.Sq;
+    assert_true(n < SQ);
+    for (int64_t i = 0; i < n; i += n - 1) {
+      attn_oracle_row(&whole.problem, &whole.args, 0, 0, SQ - n + i, o[0], &lse[0], scores);
+      attn_oracle_row(&slice.problem, &slice.args, 0, 0, i, o[1], &lse[1], scores);
+      assert_true(lse[0] == lse[1]);
+      for (int d = 0; d < D; d++) assert_true(o[0][d] == o[1][d]);
+    }
+    bench_tensors_destroy(&whole);
+  }
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_all_threads_busy), cmocka_unit_test(is_not_cut_too_far)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_all_threads_busy), cmocka_unit_test(is_not_cut_too_far),
+                                     cmocka_unit_test(masks_go_with_the_queries)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
