@@ -316,11 +316,11 @@ struct attn_extents attn_problem_extents(const struct attn_problem *p)
   };
 }
 
-attn_status attn_output_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
-                                size_t *bytes)
+attn_status attn_tensor_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
+                                attn_layout layout, bool output, size_t *bytes)
 {
-  const struct tensor t = {name, strides, {n[0], n[1], n[2], n[3]}, element_bytes, true};
-  const attn_status status = check_tensor(&t, ATTN_BHSD);
+  const struct tensor t = {name, strides, {n[0], n[1], n[2], n[3]}, element_bytes, output};
+  const attn_status status = check_tensor(&t, layout);
   *bytes = status ? 0 : extent_bytes(n, strides, element_bytes);
   return status;
 }

@@ -17,9 +17,9 @@ struct attn_extents attn_problem_extents(const struct attn_problem *problem);
 /* Fills the block mask's fields of a problem whose sizes are known. */
 attn_status attn_blocks_resolve(struct attn_problem *problem, const attn_block_mask *blocks);
 
-/* Checks an output [n0][n1][n2][n3] that is not part of an attn_desc, fills its strides if all are 0 and measures it. */
-attn_status attn_output_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
-                                size_t *bytes);
+/* Checks a tensor [n0][n1][n2][n3] that is not part of an attn_desc, fills its strides if all are 0 and measures it. */
+attn_status attn_tensor_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
+                                attn_layout layout, bool output, size_t *bytes);
 
 /* Multiply-adds counted as two, over the pairs that causality, windows and the mask's length leave visible; kv_lengths,
  * known only to a run, do not count. */

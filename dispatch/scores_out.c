@@ -253,8 +253,8 @@ attn_status attn_scores(const attn_desc *desc, const attn_options *options, cons
   if (!status) status = take_range(&c.head, &c.heads, "head", block->head, block->heads, c.p.Hq);
   if (!status) status = take_range(&c.query, &c.queries, "query", block->query, block->queries, c.p.Sq);
   if (!status)
-    status = attn_output_resolve("block.stride", &c.stride, (int64_t[]){c.batches, c.heads, c.queries, c.p.Skv},
-                                 sizeof *scores, &bytes);
+    status = attn_tensor_resolve("block.stride", &c.stride, (int64_t[]){c.batches, c.heads, c.queries, c.p.Skv},
+                                 sizeof *scores, ATTN_BHSD, true, &bytes);
   if (status || !bytes) return status;
   status = check_inputs(&c, bytes);
   return status ? status : run_tiles(&c, options);

@@ -270,6 +270,34 @@ ATTN_API attn_status attn_cache_look(const attn_cache *cache, int64_t b, attn_ca
 ATTN_API attn_status attn_plan_create_cached(attn_plan **plan, const attn_desc *desc, const attn_cache *cache,
                                              const attn_options *options);
 
+/* --- Partial results merged -----------------------------------------------------------------------------------------
+ *
+ * Attention over some of the keys, merged with attention over the others, is attention over all of them (Milakov and
+ * Gimelshein 2018): with w = exp(lse of the part - LSE) and LSE = log(sum of exp(lse of the parts)), O = sum of w * o. For
+ * a prefix that many sequences share, for keys that lie on several nodes, for keys that arrive in chunks. Each key must be
+ * in one part, and so must the sinks (ATTN_SINKS). */
+typedef struct attn_part {
+  attn_dtype dtype; /* of o: ATTN_F32, _F16 or _BF16, whatever the others have */
+  const void *o;    /* [B][Hq][Sq][Dv] */
+  const float *lse; /* [B][Hq][Sq]; -inf: the row saw no key of this part, and what stands in o does not matter */
+  attn_strides o_stride, lse_stride; /* as in attn_desc; all 0: contiguous, o in the layout of the merge. 0 broadcasts */
+} attn_part;
+
+typedef struct attn_merge_desc {
+  attn_dtype dtype; /* of the merged o */
+  attn_layout layout;
+  int64_t B, Hq, Sq, Dv;
+  attn_strides o, lse; /* of the merged o and lse */
+} attn_merge_desc;
+
+/* Merges parts[0..n) into o and lse (NULL: not wanted). A row that no part saw, or of no part, is zeros with LSE = -inf; an
+ * LSE of NaN or +inf makes the row NaN, as NaN or Inf in a part that was seen do. Summed in f64 in the order of the parts:
+ * bits depend neither on threads nor on other rows, and one part alone comes back as it was. o and lse may be those of a
+ * part, with the same strides and size of element, and must not overlap anything else. Only threads and placement of
+ * options count; they may be NULL. Nothing is allocated. */
+ATTN_API attn_status attn_merge(const attn_merge_desc *desc, const attn_part *parts, int64_t n, void *o, float *lse,
+                                const attn_options *options);
+
 /* --- Masks made ----------------------------------------------------------------------------------------------------- */
 
 /* Bytes of one bitmap of desc.blocks; 0 if it has no blocks or sizes are out of range. */

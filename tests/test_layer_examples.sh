@@ -1,6 +1,7 @@
 #!/bin/sh
 # The layer's golden values are those that their script makes; examples/cross_modal.c compiles and runs, alike on every ISA and
-# number of threads; examples/minilm.c agrees with an encoder computed by its definition.
+# number of threads; examples/minilm.c agrees with an encoder computed by its definition, examples/shared_prefix.c with
+# itself.
 #
 # usage: BUILD=build sh tests/test_layer_examples.sh
 set -u
@@ -35,6 +36,9 @@ for threads in 1 2 3; do
 done
 check 'the same, to four places, without vectors' sh -c 'ATTN_ISA=scalar ./cross_modal > scalar && grep ^output scalar | cmp - line'
 check 'which took the scalar kernels' grep -q 'linear_f32_scalar, fwd_f32_scalar' scalar
+
+compile shared_prefix
+check 'examples/shared_prefix.c agrees with itself' ./shared_prefix
 
 # The model itself needs a network (make minilm); the synthetic encoder needs Python only.
 compile minilm
