@@ -1,5 +1,7 @@
 #include "database.h"
 
+#include "../bench/printable.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,12 @@ const char *database_text(const struct database_row *row, int column)
 {
   const char *text = row->database->verbs->text(row, column);
   return text ? text : "";
+}
+
+char *database_copy(const struct database_row *row, int column)
+{
+  char *copy = strdup(database_text(row, column));
+  return copy ? printable(copy) : NULL;
 }
 
 int64_t database_integer(const struct database_row *row, int column)

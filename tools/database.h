@@ -30,6 +30,7 @@ struct database_row {
   int index;
 };
 const char *database_text(const struct database_row *row, int column);
+char *database_copy(const struct database_row *row, int column); /* for a terminal: printable. To free(); NULL: no memory */
 int64_t database_integer(const struct database_row *row, int column);
 double database_number(const struct database_row *row, int column);
 

@@ -2,6 +2,8 @@
  * last commit. synchronous=FULL, so that a commit also survives the system's crash. */
 #include "database.h"
 
+#include "../bench/printable.h"
+
 #include <errno.h>
 #include <math.h>
 #include <sqlite3.h>
@@ -32,7 +34,9 @@ static bool failed(struct db_sqlite *s, struct complaint *why)
                        : code == SQLITE_CORRUPT  ? "; restore it from a copy (`attnbench history export' makes them)"
                        : code == SQLITE_NOTADB   ? "; --db wants a history of attnbench"
                                                  : "";
-  return complain(why, "%s: %s%s", s->database.where, sqlite3_errmsg(s->handle), remedy);
+  complaint_set(why, "%s: %s%s", s->database.where, sqlite3_errmsg(s->handle), remedy);
+  printable(why->text); /* SQLite quotes names of the file */
+  return false;
 }
 
 static void forget_statement(struct db_sqlite *s)

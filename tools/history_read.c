@@ -1,6 +1,7 @@
 /* Runs out of the tables: lists of them, and one as the document of results that it came from. */
 #include "history.h"
 
+#include "../bench/printable.h"
 #include "../bench/results_row.h"
 
 #include <jansson.h>
@@ -48,8 +49,7 @@ static bool take_run(const struct database_row *row, void *context, struct compl
   char **const texts[] = {&r.digest, &r.machine, &r.name,    &r.cpu,      &r.commit,
                           &r.binary, &r.method,  &r.version, &r.compiler, &r.date};
   bool ok = true;
-  for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++)
-    ok &= (*texts[i] = strdup(database_text(row, 4 + i))) != NULL;
+  for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++) ok &= (*texts[i] = database_copy(row, 4 + i)) != NULL;
   if (ok && !fits(reading->filter, &r)) {
     free_run(&r);
     return true;
@@ -135,7 +135,10 @@ static bool take_row(const struct database_row *row, void *context, struct compl
   json_decref(cpu);
   json_decref(counters);
   if (!added) return complain(why, "no memory for the run, or a time of it is no number");
-  return ok || complain(why, "the history's case '%.200s' is not JSON: it is damaged", database_text(row, 0));
+  if (ok) return true;
+  complaint_set(why, "the history's case '%.200s' is not JSON: it is damaged", database_text(row, 0));
+  printable(why->text);
+  return false;
 }
 
 char *history_document(struct history *h, int64_t run, struct complaint *why)

@@ -49,6 +49,17 @@ static bool say(struct database *db, const char *sql, struct complaint *why)
   return database_run(db, sql, NULL, 0, NULL, NULL, why);
 }
 
+/* A view in a table's place, or a trigger, is a program of whoever made the file, and may run for ever. */
+static bool holds_data_only(struct database *db, struct complaint *why)
+{
+  int64_t found;
+  if (!ask(db, "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'",
+           &found, why))
+    return false;
+  return !found ||
+         complain(why, "%s: has views or triggers, which no history has; --db names another file", database_where(db));
+}
+
 static bool read_version(struct database *db, int64_t *version, struct complaint *why)
 {
   int64_t found;
@@ -62,7 +73,7 @@ static bool read_version(struct database *db, int64_t *version, struct complaint
   }
   if (!ask(db, "PRAGMA user_version", version, why)) return false;
   if (!ask(db, "PRAGMA application_id", &found, why)) return false;
-  if (found == strtoll(APPLICATION_ID, NULL, 10)) return true;
+  if (found == strtoll(APPLICATION_ID, NULL, 10)) return holds_data_only(db, why);
   if (!ask(db, "SELECT count(*) FROM sqlite_master", &found, why)) return false;
   return (!found && !*version) ||
          complain(why, "%s: is an SQLite database, but no history of attnbench; --db names another file",
@@ -103,6 +114,8 @@ bool history_schema_prepare(struct database *db, enum database_access access, st
 {
   int64_t version;
   if (!read_version(db, &version, why)) return false;
+  if (version < 0)
+    return complain(why, "%s: its schema has version %lld: it is damaged", database_where(db), (long long)version);
   if (!version && access != DATABASE_CREATE)
     return complain(why, "%s: holds no history yet; `attnbench history add' makes one", database_where(db));
   if (version < LATEST) {

@@ -1,5 +1,7 @@
 #include "history_series.h"
 
+#include "../bench/printable.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -35,9 +37,8 @@ static struct history_series *series_of(struct reading *r, const struct database
     return last;
   if (!grow((void **)&t->series, t->count, sizeof *t->series) || !t->series) return NULL;
   last = &t->series[t->count++];
-  *last = (struct history_series){.name = strdup(database_text(row, NAME)),
-                                  .machine = strdup(machine_text),
-                                  .method = strdup(database_text(row, METHOD))};
+  *last = (struct history_series){
+      .name = database_copy(row, NAME), .machine = strdup(machine_text), .method = database_copy(row, METHOD)};
   free(r->machine);
   r->machine = strdup(database_text(row, MACHINE));
   return last->name && last->machine && last->method && r->machine ? last : NULL;
@@ -50,6 +51,7 @@ static bool take_point(const struct database_row *row, void *context, struct com
   char machine[2 * RESULTS_MAX_TEXT + 8];
   const char *cpu = database_text(row, CPU);
   snprintf(machine, sizeof machine, "%s%s%s", database_text(row, MACHINE_NAME), *cpu ? ", " : "", cpu);
+  printable(machine);
   if ((r->options->name && regexec(r->options->name, database_text(row, NAME), 0, NULL, 0)) ||
       (f->machine && regexec(f->machine, machine, 0, NULL, 0)) ||
       (f->commit && strncmp(database_text(row, COMMIT), f->commit, strlen(f->commit))) ||
@@ -60,9 +62,9 @@ static bool take_point(const struct database_row *row, void *context, struct com
   struct history_point *p = &s->point[s->points++];
   *p = (struct history_point){.run = database_integer(row, RUN),
                               .time_s = database_integer(row, TIME),
-                              .date = strdup(database_text(row, DATE)),
-                              .commit = strdup(database_text(row, COMMIT)),
-                              .binary = strdup(database_text(row, BINARY)),
+                              .date = database_copy(row, DATE),
+                              .commit = database_copy(row, COMMIT),
+                              .binary = database_copy(row, BINARY),
                               .ns = database_number(row, MEDIAN),
                               .low = database_number(row, LOW),
                               .high = database_number(row, HIGH),

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct draw draw = {.bytes = data + 4, .left = size - 4};
   const struct attn_kernel *kernel = able[draw_below(&draw, kernels)];
   struct check_case c;
-  case_random(&c, kernel, "fuzz", 48, &draw);
+  case_random(&c, kernel, "fuzz", draw_below(&draw, 16) ? 16 : 48, &draw);
   const struct verdict v = verify_case(kernel, &c, seed);
   if (!v.ok) {
     fprintf(stderr, "kernel %s, seed %llu, case %s\n  %s\n", kernel->name, (unsigned long long)seed, c.name, v.why);

@@ -189,6 +189,7 @@ def files(h):
         verdict("is brought up to date", "" if state == (2, 2) else str(state))
         old.execute("PRAGMA user_version = 3")
     h.expect("a newer schema", 2, r"has version 3, this attnbench knows up to 2", "list", "--db", "old.db", db=False)
+    hostile(h)
     with open("damaged.db", "wb") as damaged, open("data/attnbench/history.db", "rb") as good:
         content = bytearray(good.read())
         content[200 : 2 * 4096] = os.urandom(2 * 4096 - 200)
@@ -198,6 +199,36 @@ def files(h):
         h.expect("a full disk", 2, r"/dev/full", "export", "--db", "data/attnbench/history.db", "-o", "/dev/full", db=False)
     identity(h)
     gates(h)
+
+
+def hostile(h):
+    """Files made to do harm to who opens them."""
+    for name, sql in {
+        "a negative version": "PRAGMA user_version = -5",
+        "a view without end": "ALTER TABLE attnbench_row RENAME TO x; CREATE VIEW attnbench_row AS WITH RECURSIVE w(n) AS "
+                              "(SELECT 1 UNION ALL SELECT n FROM w) SELECT w.n, x.* FROM w, x",
+        "a trigger": "CREATE TRIGGER t AFTER INSERT ON attnbench_run BEGIN DELETE FROM attnbench_run; END",
+        "a virtual table": "CREATE VIRTUAL TABLE v USING rtree(id, low, high)",
+    }.items():  # fmt: skip
+        shutil.copy("data/attnbench/history.db", "hostile.db")
+        with contextlib.closing(sqlite3.connect("hostile.db")) as db:
+            db.executescript(sql)
+        for verb in ("list", "trend"):
+            h.expect(f"{name}: {verb}", 2, r"is damaged|has views or triggers", verb, "--db", "hostile.db", db=False)
+    shutil.copy("data/attnbench/history.db", "hostile.db")
+    with contextlib.closing(sqlite3.connect("hostile.db")) as db:
+        db.execute("UPDATE attnbench_run SET machine_name = ?1, cpu = ?1, date = ?1, commit_name = ?1, method = ?1", ["\x1b]0;x\x07"])
+        db.execute("UPDATE attnbench_row SET name = ?1", ["\x1b[2J"])
+        db.commit()
+    for arguments in (["list"], ["show", "1"], ["trend"]):
+        said = h.run(*arguments, "--db", "hostile.db", db=False)
+        verdict(f"no escape sequence gets to the terminal: {arguments[0]}",
+                "" if re.search(r"\?|control characters", said.stdout + said.stderr) and "\x1b" not in said.stdout + said.stderr else repr(said.stdout + said.stderr))
+    with contextlib.closing(sqlite3.connect("hostile.db")) as db:
+        db.executescript("PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = char(27) || 'x', name = char(27) WHERE type = 'index'")
+    said = h.run("list", "--db", "hostile.db", db=False)
+    verdict("nor in SQLite's own message", "" if said.returncode == 2 and "?" in said.stderr and "\x1b" not in said.stderr else
+            repr(said.stdout + said.stderr))  # fmt: skip
 
 
 SMALL = "attn/fwd_f32_scalar/f32/B:1/Hq:1/Hkv:1/Sq:64/Skv:64/Dqk:16/Dv:16/none/T:1"
