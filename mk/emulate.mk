@@ -38,4 +38,8 @@ suite_dispatch = $(DISPATCH_COMMAND)
 suite_dispatch_needs := emulate-tests emulate-tests-arm
 suite_dispatch_seconds := 1800
 
-.PHONY: emulate-tests emulate-tests-arm test-avx512 test-dispatch
+test-conformance: emulate-tests dist ## the ONNX cases on emulated Arm and AVX-512 CPUs, by the programs of make dist
+	-@tools/deps.sh arm
+	tests/emulate/conformance.sh --dir $(EMULATE) $(DIST)/attnbench-x86_64 $(DIST)/attnbench-aarch64 $(ONNX_CASES)
+
+.PHONY: test-conformance emulate-tests emulate-tests-arm test-avx512 test-dispatch

@@ -13,6 +13,7 @@ Boots Linux in Bochs, runs each static PROGRAM as the guest's only process, prin
                   reports them: 154 xsave (no AVX), 304 avx512f (no AVX-512)
   --append TEXT   more words for the guest kernel's command line
   --dir DIR       where the kernel image and temporary files go (default build/emulate)
+  --files FOLDER  its content is the guest's /files
   --prepare       only make the kernel image and the guest's first process; needs no PROGRAM
   --help          this text
 
@@ -22,7 +23,7 @@ END
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-model=tigerlake limit=600 append= hide= dir=build/emulate prepare=
+model=tigerlake limit=600 append= hide= dir=build/emulate files= prepare=
 fail() { echo "run.sh: $*" >&2; exit 125; }
 while [ $# -gt 0 ]; do
   case $1 in
@@ -31,6 +32,7 @@ while [ $# -gt 0 ]; do
   --hide) hide=,$2; shift 2 ;;
   --append) append=$2; shift 2 ;;
   --dir) dir=$2; shift 2 ;;
+  --files) files=$2; shift 2 ;;
   --prepare) prepare=1; shift ;;
   --help) usage; exit 0 ;;
   --) break ;;
@@ -66,6 +68,7 @@ trap 'exit 130' INT TERM
 # The guest's files: its first process, the programs, and the commands that init.c reads.
 mkdir -p "$work"/root/{dev,proc,sys,tmp}
 cp "$dir/init" "$work/root/init"
+[ -z "$files" ] || cp -RL "$files" "$work/root/files"
 : > "$work/root/commands"
 programs=()
 while [ $# -gt 0 ]; do
