@@ -38,7 +38,7 @@ struct attn_blocking attn_blocking_for_cache(const struct attn_kernel *kernel, c
   struct attn_blocking blocking = {0};
   if (!kernel->blocking_step || l2_bytes == 0) return blocking;
   const struct attn_blocking *step = kernel->blocking_step, *most = kernel->blocking_most;
-  const double half = (double)l2_bytes / 2, of_head = (double)(p->Dqk + p->Dv) * sizeof(float);
+  const double half = (double)l2_bytes / 2, of_head = ((double)p->Dqk + (double)p->Dv) * sizeof(float);
   int64_t rows = MOST_ROWS / step->group_rows * step->group_rows;
   double keys;
   for (;;) { /* keys * of_head: K and V; rows * of_head: Q and O; rows * keys: P */

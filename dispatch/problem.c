@@ -172,6 +172,9 @@ static attn_status check_rope(struct attn_problem *p, const attn_rope *rope, int
   return ATTN_OK;
 }
 
+/* Kernels divide scores by the cap and multiply it by log2(e): neither may leave the normal range of f32. */
+#define MOST_SOFTCAP 1e30f
+
 /* Positions and windows beyond this reach over any tensor; sums of a few stay far from overflow. */
 #define FAR ((int64_t)1 << 60)
 
@@ -241,6 +244,9 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
     return attn_fail(ATTN_ERR_INVALID, "scale = %f is not finite; leave it 0 for 1/sqrt(Dqk)", (double)desc->scale);
   if (!isfinite(desc->softcap) || desc->softcap < 0)
     return attn_fail(ATTN_ERR_INVALID, "softcap = %f is not a positive number; leave it 0 for none", (double)desc->softcap);
+  if (desc->softcap > MOST_SOFTCAP)
+    return attn_fail(ATTN_ERR_INVALID, "softcap = %g is more than %g, where f32 ends; leave it 0 for none",
+                     (double)desc->softcap, (double)MOST_SOFTCAP);
   attn_status status = check_sizes(desc);
   if (status) return status;
 

@@ -130,7 +130,7 @@ typedef struct attn_desc {
   attn_mask mask;
   attn_strides lse;                  /* b, h, s (d is ignored); all 0: contiguous [B][Hq][Sq] */
   int64_t window_left, window_right; /* >= 0; used if the flag of that side is set */
-  float softcap;                     /* > 0: score = softcap * tanh(score / softcap). 0: none */
+  float softcap;                     /* 0 to 1e30: score = softcap * tanh(score / softcap). 0: none */
   attn_block_mask blocks;
   const attn_rope *rope; /* turns the queries, by their key positions, as they are read; NULL: not. It must outlive the
                             plan. Keys are turned when they join a cache (attn_tokens) or by attn_rope_apply() */

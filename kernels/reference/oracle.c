@@ -46,8 +46,10 @@ static double query(const struct attn_problem *p, const attn_args *args, int64_t
 void attn_oracle_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, double *o_row,
                      double *lse, double *scores)
 {
-  const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s;
-  const int64_t k = b * p->k.b + h / p->G * p->k.h, v = b * p->v.b + h / p->G * p->v.h;
+  /* Strides of a tensor without elements are anything. */
+  const int64_t q = p->Dqk ? b * p->q.b + h * p->q.h + i * p->q.s : 0;
+  const int64_t k = p->Skv && p->Dqk ? b * p->k.b + h / p->G * p->k.h : 0;
+  const int64_t v = p->Skv && p->Dv ? b * p->v.b + h / p->G * p->v.h : 0;
   const double sink = p->sinks ? (double)args->sinks[h] : -INFINITY;
   const double position = (double)(i + p->diagonal + (p->kv_lengths ? args->kv_lengths[b] - p->Skv : 0));
   double max = sink, sum = 0;

@@ -84,6 +84,37 @@ static void batches_without_a_query(void **state)
   assert_true(lse == 1);
 }
 
+/* The quotient of score and cap, and the cap in units of log2, left the range of f32: NaN. */
+static void a_large_softcap(void **state)
+{
+  (void)state;
+  attn_desc d = small_desc(), none = d;
+  struct buffers b = make_buffers(&d), plain = make_buffers(&none);
+  d.softcap = 1e30f;
+  assert_int_equal(attn_forward(&d, NULL, &b.args), ATTN_OK);
+  assert_int_equal(attn_forward(&none, NULL, &plain.args), ATTN_OK);
+  for (size_t i = 0; i < b.o_floats; i++) assert_true(fabsf(b.o[i] - plain.o[i]) < 1e-5f);
+  d.softcap = 3e38f;
+  assert_refused(&d, NULL, ATTN_ERR_INVALID, "softcap = 3e+38", "1e+30");
+  free_buffers(&b);
+  free_buffers(&plain);
+}
+
+/* Offsets into a tensor without elements overflowed. */
+static void strides_of_nothing(void **state)
+{
+  (void)state;
+  attn_desc d = {.B = 3, .Hq = 1, .Hkv = 1, .Sq = 3, .Skv = 3, .Dqk = 0, .Dv = 2};
+  float v[18], o[18] = {0};
+  d.q = (attn_strides){INT64_MAX - 1, INT64_MAX - 1, INT64_MAX - 1, 1};
+  d.k = d.q;
+  for (int i = 0; i < 18; i++) v[i] = (float)i;
+  assert_int_equal(attn_forward(&d, NULL, &(attn_args){.v = v, .o = o}), ATTN_OK);
+  assert_true(o[0] == 2 && o[17] == 15); /* scores of 0: the mean */
+  d = (attn_desc){.B = 0, .Hq = 1, .Hkv = 1, .Sq = 3, .Skv = 3, .Dqk = INT64_MAX - 1, .Dv = 7};
+  assert_int_equal(attn_forward(&d, NULL, &(attn_args){.o = o}), ATTN_OK); /* so did the sum of its head sizes */
+}
+
 static void extreme_windows_and_offsets(void **state)
 {
   (void)state;
@@ -236,6 +267,8 @@ int main(void)
       cmocka_unit_test(a_plan_of_a_long_sequence_is_made_at_once),
       cmocka_unit_test(sizes_without_an_element),
       cmocka_unit_test(batches_without_a_query),
+      cmocka_unit_test(a_large_softcap),
+      cmocka_unit_test(strides_of_nothing),
       cmocka_unit_test(extreme_windows_and_offsets),
       cmocka_unit_test(sequences_of_length_0),
       cmocka_unit_test(least_alignment),
