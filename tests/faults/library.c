@@ -107,6 +107,45 @@ static attn_status cached_contiguous(bool *done) { return cached(done, ATTN_F32,
 static attn_status cached_paged(bool *done) { return cached(done, ATTN_F16, 16); }
 static attn_status cached_int8(bool *done) { return cached(done, ATTN_I8, 16); }
 
+static attn_status layered(bool *done)
+{
+  enum { WIDTH = 24, ROWS = 10 };
+  attn_layer_desc d = {.query_width = WIDTH, .output_width = WIDTH};
+  d.attention = (attn_desc){.B = 1, .Hq = H, .Hkv = H, .Sq = ROWS, .Skv = ROWS, .Dqk = D, .Dv = D};
+  const attn_layer_weights w = {.q = q, .k = k, .v = v, .o = q};
+  attn_layer *layer = (attn_layer *)1;
+  attn_status status = attn_layer_create(&layer, &d, &w, &two);
+  if (status && layer) abort();
+  memset(o, 0, sizeof o);
+  if (!status) status = attn_layer_run(layer, &(attn_layer_args){.query = v, .output = o});
+  *done = !status;
+  attn_layer_destroy(layer);
+  return status;
+}
+
+/* Keys that a rope turns on their way into a cache. */
+static attn_status roped(bool *done)
+{
+  const attn_cache_desc c = {.B = 1, .Hkv = H, .Dqk = D, .Dv = D, .capacity = KEYS};
+  attn_desc d = {.B = 1, .Hq = H, .Sq = 3};
+  attn_rope *rope = (attn_rope *)1;
+  attn_cache *cache = NULL;
+  attn_plan *plan = NULL;
+  attn_status status = attn_rope_create(&rope, &(attn_rope_desc){.dims = D});
+  if (status && rope) abort();
+  d.rope = rope;
+  if (!status) status = attn_cache_create(&cache, &c);
+  if (!status) status = attn_cache_append(cache, 0, &(attn_tokens){.n = KEYS, .k = k, .v = v, .rope = rope});
+  if (!status) status = attn_plan_create_cached(&plan, &d, cache, &two);
+  memset(o, 0, sizeof o);
+  if (!status) status = attn_run(plan, &(attn_args){.q = q, .o = o});
+  *done = !status;
+  attn_plan_destroy(plan);
+  attn_cache_destroy(cache);
+  attn_rope_destroy(rope);
+  return status;
+}
+
 static const struct {
   const char *name;
   scenario *run;
@@ -117,7 +156,9 @@ static const struct {
                  {"scores", some_scores},
                  {"cache", cached_contiguous},
                  {"paged cache", cached_paged},
-                 {"int8 cache", cached_int8}};
+                 {"int8 cache", cached_int8},
+                 {"layer", layered},
+                 {"rope", roped}};
 
 static int passed, failed;
 
