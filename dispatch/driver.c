@@ -1,7 +1,7 @@
 /* Runs a plan: checks the buffers, hands units to OpenMP threads, turns row maxima and sums into LSE. The only OpenMP. */
 #include "error.h"
 #include "parallel.h"
-#include "plan.h"
+#include "sequences.h"
 #include "topology.h"
 
 #include "../kernels/reference/half.h"
@@ -56,6 +56,20 @@ struct buffer {
   size_t bytes;
 };
 
+/* Where sequences begin and the last one ends: none may end before it begins or beyond what there is. */
+static attn_status check_starts(const char *name, const int64_t *starts, int64_t B, const char *size, int64_t most)
+{
+  for (int64_t b = 0; b <= B; b++) {
+    if (starts[b] < 0 || starts[b] > most)
+      return attn_fail(ATTN_ERR_INVALID, "%s[%lld] = %lld is not within 0..%s = %lld", name, (long long)b,
+                       (long long)starts[b], size, (long long)most);
+    if (b && starts[b] < starts[b - 1])
+      return attn_fail(ATTN_ERR_INVALID, "%s[%lld] = %lld is less than %s[%lld] = %lld; sequences stand one after another",
+                       name, (long long)b, (long long)starts[b], name, (long long)b - 1, (long long)starts[b - 1]);
+  }
+  return ATTN_OK;
+}
+
 static attn_status check_args(const struct attn_plan *plan, const attn_args *args)
 {
   const struct attn_extents *e = &plan->extents;
@@ -66,6 +80,8 @@ static attn_status check_args(const struct attn_plan *plan, const attn_args *arg
                               {"alibi_slopes", args->alibi_slopes, e->alibi_slopes},
                               {"sinks", args->sinks, e->sinks},
                               {"kv_lengths", args->kv_lengths, e->kv_lengths},
+                              {"q_starts", args->q_starts, e->q_starts},
+                              {"kv_starts", args->kv_starts, e->kv_starts},
                               {"blocks", args->blocks, e->blocks}};
   enum { INPUTS = sizeof in / sizeof *in };
   const struct buffer out[] = {{"o", args->o, e->o}, {"lse", args->lse, args->lse ? e->lse : 0}};
@@ -85,18 +101,23 @@ static attn_status check_args(const struct attn_plan *plan, const attn_args *arg
     if (args->kv_lengths[b] < 0 || args->kv_lengths[b] > plan->problem.Skv)
       return attn_fail(ATTN_ERR_INVALID, "kv_lengths[%lld] = %lld is not within 0..Skv = %lld", (long long)b,
                        (long long)args->kv_lengths[b], (long long)plan->problem.Skv);
+  attn_status status = ATTN_OK;
+  if (e->q_starts) status = check_starts("q_starts", args->q_starts, plan->problem.B, "Sq", plan->problem.Sq);
+  if (!status && e->kv_starts)
+    status = check_starts("kv_starts", args->kv_starts, plan->problem.B, "Skv", plan->problem.Skv);
+  if (status) return status;
   if (args->workspace && args->workspace_bytes < plan->workspace_bytes)
     return attn_fail(ATTN_ERR_INVALID, "workspace_bytes = %zu is less than the plan's %zu (attn_plan_workspace_bytes)",
                      args->workspace_bytes, plan->workspace_bytes);
   return ATTN_OK;
 }
 
-static void write_lse(const struct attn_problem *p, const attn_args *args, const struct attn_unit *u)
+static void write_lse(const struct attn_problem *p, float *lse, const struct attn_unit *u)
 {
   const double ln2 = 0.69314718055994530942;
   for (int64_t r = u->row0; r < u->row1; r++) {
     const float sum = u->row_sum[r - u->row0];
-    args->lse[u->b * p->lse.b + attn_row_head(p, u->hkv, r) * p->lse.h + attn_row_query(p, r) * p->lse.s] =
+    lse[u->b * p->lse.b + attn_row_head(p, u->hkv, r) * p->lse.h + attn_row_query(p, r) * p->lse.s] =
         sum == 0 ? -INFINITY : (float)(ln2 * (u->row_max[r - u->row0] + log2((double)sum)));
   }
 }
@@ -106,55 +127,66 @@ static attn_status run_degenerate(const struct attn_plan *plan, const attn_args 
 {
   const struct attn_problem *p = &plan->problem;
   double *row = malloc(((size_t)p->Dv + (size_t)p->Skv + 1) * sizeof *row), lse;
-  if (!row) return attn_fail(ATTN_ERR_NO_MEMORY, "no memory for a row of Dv = %lld", (long long)p->Dv);
-  for (int64_t b = 0; b < p->B; b++)
+  int64_t *lengths = malloc(((size_t)p->B + 1) * sizeof *lengths);
+  for (int64_t b = 0; row && lengths && b < p->B; b++) {
+    struct attn_sequence s;
+    lengths[b] = attn_sequence_place(&s, p, args, b);
+    struct attn_problem own = attn_sequence_problem(p, s.queries);
+    if (p->kv_starts) { /* the definition multiplies by hidden keys as well: there must be none behind the last */
+      own.Skv = own.mask_length = lengths[b];
+      own.diagonal += lengths[b] - p->Skv;
+    }
+    attn_args its = attn_sequence_args(&s, p, args);
+    its.kv_lengths = lengths;
     for (int64_t h = 0; h < p->Hq; h++)
-      for (int64_t i = 0; i < p->Sq; i++) {
-        attn_oracle_row(p, args, b, h, i, row, &lse, row + p->Dv);
+      for (int64_t i = 0; i < s.queries; i++) {
+        attn_oracle_row(&own, &its, b, h, i, row, &lse, row + p->Dv);
         for (int64_t d = 0; d < p->Dv; d++)
-          attn_element_put(p->dtype, args->o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d, (float)row[d]);
-        if (args->lse) args->lse[b * p->lse.b + h * p->lse.h + i * p->lse.s] = (float)lse;
+          attn_element_put(p->dtype, its.o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d, (float)row[d]);
+        if (its.lse) its.lse[b * p->lse.b + h * p->lse.h + i * p->lse.s] = (float)lse;
       }
+  }
+  const bool done = row && lengths;
   free(row);
-  return ATTN_OK;
+  free(lengths);
+  return done ? ATTN_OK : attn_fail(ATTN_ERR_NO_MEMORY, "no memory for a row of Dv = %lld", (long long)p->Dv);
 }
 
 /* One run of a plan: where it computes. */
 struct run {
   const struct attn_plan *plan;
   const attn_args *args;
-  char *scratch; /* [threads][plan->scratch_bytes] */
-  float *parts;  /* [B * Hkv][plan->parts][plan->part_floats], if the keys are split */
+  char *scratch;                   /* [threads][plan->scratch_bytes] */
+  float *parts;                    /* of sequences whose keys are split */
+  struct attn_sequence *sequences; /* [B], if the plan's partition is made at each run */
+  int64_t *lengths;                /* [B] likewise: their keys */
 };
 
-/* Rows [row0, ...) of a head, with everything but keys and parts filled in. */
-static struct attn_unit make_unit(const struct run *run, int64_t head, int64_t row0, char *scratch)
+/* A unit of (b, hkv) with everything but rows, keys and parts filled in. */
+static struct attn_unit make_unit(const struct run *run, int64_t b, int64_t hkv, char *scratch)
 {
   const struct attn_plan *plan = run->plan;
   const struct attn_cache *cache = plan->cache;
   const struct attn_problem *p = &plan->problem;
-  const int64_t rows = p->G * p->Sq;
-  float *row_max = (float *)(scratch + plan->scratch_bytes) - 2 * plan->unit_rows;
+  float *row_max = (float *)(scratch + plan->scratch_bytes) - 2 * plan->most_rows;
   return (struct attn_unit){.problem = p,
                             .q = run->args->q,
                             .k = run->args->k,
                             .v = run->args->v,
                             .mask = run->args->mask,
                             .o = run->args->o,
-                            .pages = cache ? attn_cache_pages(cache, head / p->Hkv) : NULL,
+                            .pages = cache ? attn_cache_pages(cache, b) : NULL,
                             .k_scale = cache ? cache->k_scale : NULL,
                             .v_scale = cache ? cache->v_scale : NULL,
-                            .b = head / p->Hkv,
-                            .hkv = head % p->Hkv,
-                            .row0 = row0,
-                            .row1 = row0 + plan->unit_rows < rows ? row0 + plan->unit_rows : rows,
+                            .b = b,
+                            .hkv = hkv,
                             .key1 = p->Skv,
                             .alibi_slopes = run->args->alibi_slopes,
                             .sinks = run->args->sinks,
-                            .kv_lengths = run->args->kv_lengths,
+                            .kv_lengths = run->lengths,
                             .blocks = run->args->blocks,
                             .row_max = row_max,
-                            .row_sum = row_max + plan->unit_rows,
+                            .row_sum = row_max + plan->most_rows,
                             .scratch = scratch};
 }
 
@@ -162,84 +194,92 @@ static void run_unit(const struct run *run, int64_t index, char *scratch)
 {
   const struct attn_plan *plan = run->plan;
   const struct attn_problem *p = &plan->problem;
-  const int64_t heads = p->B * p->Hkv;
+  const int64_t heads = p->B * p->Hkv, rows = p->G * p->Sq;
   const int64_t head = plan->heavy_first ? index % heads : index / plan->blocks;
   const int64_t block = plan->heavy_first ? plan->blocks - 1 - index / heads : index % plan->blocks;
-  struct attn_unit unit = make_unit(run, head, block * plan->unit_rows, scratch);
+  struct attn_unit unit = make_unit(run, head / p->Hkv, head % p->Hkv, scratch);
+  unit.row0 = block * plan->unit_rows;
+  unit.row1 = unit.row0 + plan->unit_rows < rows ? unit.row0 + plan->unit_rows : rows;
   plan->kernel->run(&unit);
-  if (run->args->lse) write_lse(p, run->args, &unit);
+  if (run->args->lse) write_lse(p, run->args->lse, &unit);
 }
 
-/* The split of a head's keys: by its own length, so that neither capacity nor other sequences matter. */
-struct split {
-  int64_t span, parts;
-};
-static struct split split_of(const struct run *run, int64_t b)
+/* All rows and keys of a head of a sequence, as if there were no other: *own is its problem. Returns its lse. */
+static float *make_sequence_unit(struct attn_unit *unit, struct attn_problem *own, const struct run *run,
+                                 const struct attn_sequence *s, int64_t hkv, char *scratch)
 {
   const struct attn_problem *p = &run->plan->problem;
-  int64_t keys = p->mask_length;
-  if (p->kv_lengths && run->args->kv_lengths[b] < keys) keys = run->args->kv_lengths[b];
-  if (keys == 0) return (struct split){run->plan->kernel->key_span, 0};
-  const int64_t span = attn_key_span(run->plan->kernel, keys);
-  return (struct split){span, (keys + span - 1) / span};
+  const attn_args its = attn_sequence_args(s, p, run->args);
+  *own = attn_sequence_problem(p, s->queries);
+  *unit = make_unit(run, s->b, hkv, scratch);
+  unit->problem = own;
+  unit->row1 = p->G * s->queries;
+  unit->q = its.q;
+  unit->k = its.k;
+  unit->v = its.v;
+  unit->o = its.o;
+  return its.lse;
 }
 
-/* How many parts all heads have together. */
-static int64_t count_parts(const struct run *run)
+static void run_of_sequence(const struct run *run, int64_t index, char *scratch)
 {
   const struct attn_problem *p = &run->plan->problem;
-  int64_t parts = 0;
-  for (int64_t b = 0; b < p->B; b++) parts += p->Hkv * split_of(run, b).parts;
-  return parts;
+  const struct attn_sequence *s = attn_sequence_of(run->sequences, p->B, index);
+  struct attn_unit unit;
+  struct attn_problem own;
+  index -= s->first_unit;
+  if (s->parts > 1) { /* neighbouring units read neighbouring memory */
+    const int64_t floats = attn_part_floats(p->G * s->queries, p->Dv);
+    make_sequence_unit(&unit, &own, run, s, index / s->parts, scratch);
+    unit.key0 = index % s->parts * s->span;
+    unit.key1 = unit.key0 + s->span < p->Skv ? unit.key0 + s->span : p->Skv;
+    unit.partial = run->parts + s->first_float + index * floats;
+    unit.row_max = unit.partial + unit.row1 * p->Dv;
+    unit.row_sum = unit.row_max + unit.row1;
+    s->kernel->run(&unit);
+    return;
+  }
+  const int64_t block = p->causal ? s->blocks - 1 - index / p->Hkv : index / p->Hkv; /* heavy ones first */
+  float *lse = make_sequence_unit(&unit, &own, run, s, index % p->Hkv, scratch);
+  unit.row0 = block * s->unit_rows;
+  if (unit.row1 > unit.row0 + s->unit_rows) unit.row1 = unit.row0 + s->unit_rows;
+  s->kernel->run(&unit);
+  if (lse) write_lse(&own, lse, &unit);
 }
 
-/* Some keys of all rows of a head. Neighbouring units read neighbouring memory. */
-static void run_part(const struct run *run, int64_t index, char *scratch)
+/* Head `index` of all heads of all sequences, if its keys were split. */
+static void merge_parts(const struct run *run, int64_t index, char *scratch)
 {
-  const struct attn_plan *plan = run->plan;
-  const struct attn_problem *p = &plan->problem;
-  const int64_t rows = p->G * p->Sq;
-  struct split split = split_of(run, 0);
-  int64_t b = 0;
-  if (!p->kv_lengths) {
-    b = index / (p->Hkv * split.parts);
-    index %= p->Hkv * split.parts;
-  }
-  while (index >= p->Hkv * split.parts) {
-    index -= p->Hkv * split.parts;
-    split = split_of(run, ++b);
-  }
-  const int64_t head = b * p->Hkv + index / split.parts, part = index % split.parts;
-  struct attn_unit unit = make_unit(run, head, 0, scratch);
-  unit.key0 = part * split.span;
-  unit.key1 = unit.key0 + split.span < p->Skv ? unit.key0 + split.span : p->Skv;
-  unit.partial = run->parts + (head * plan->parts + part) * plan->part_floats;
-  unit.row_max = unit.partial + rows * p->Dv;
-  unit.row_sum = unit.row_max + rows;
-  plan->kernel->run(&unit);
-}
-
-static void merge_parts(const struct run *run, int64_t head, char *scratch)
-{
-  const struct attn_plan *plan = run->plan;
-  const struct attn_unit unit = make_unit(run, head, 0, scratch);
-  const struct attn_parts parts = {.count = split_of(run, unit.b).parts,
-                                   .part_stride = plan->part_floats,
-                                   .base = run->parts + head * plan->parts * plan->part_floats};
-  plan->kernel->merge(&unit, &parts);
-  if (run->args->lse) write_lse(&plan->problem, run->args, &unit);
+  const struct attn_problem *p = &run->plan->problem;
+  const struct attn_sequence *s = &run->sequences[index / p->Hkv];
+  const int64_t hkv = index % p->Hkv, floats = attn_part_floats(p->G * s->queries, p->Dv);
+  struct attn_unit unit;
+  struct attn_problem own;
+  if (s->parts <= 1) return;
+  float *lse = make_sequence_unit(&unit, &own, run, s, hkv, scratch);
+  const struct attn_parts parts = {
+      .count = s->parts, .part_stride = floats, .base = run->parts + s->first_float + hkv * s->parts * floats};
+  s->kernel->merge(&unit, &parts);
+  if (lse) write_lse(&own, lse, &unit);
 }
 
 static void run_units(const struct attn_plan *plan, const attn_args *args, char *workspace)
 {
   char *base = (char *)(((uintptr_t)workspace + ATTN_SCRATCH_ALIGN - 1) & ~(uintptr_t)(ATTN_SCRATCH_ALIGN - 1));
-  const struct run run = {
-      .plan = plan, .args = args, .scratch = base, .parts = (float *)(base + (size_t)plan->threads * plan->scratch_bytes)};
-  const bool split = plan->parts > 1;
-  const int64_t heads = split ? plan->problem.B * plan->problem.Hkv : 0, units = split ? count_parts(&run) : plan->units;
+  char *behind = base + (size_t)plan->threads * plan->scratch_bytes;
+  struct run run = {.plan = plan, .args = args, .scratch = base};
+  int64_t units = plan->units, heads = 0;
+  if (plan->by_sequence) {
+    run.parts = (float *)behind;
+    run.sequences = (struct attn_sequence *)(behind + plan->part_bytes);
+    run.lengths = (int64_t *)(run.sequences + plan->problem.B);
+    units = attn_sequences_fill(run.sequences, run.lengths, plan, args);
+    if (plan->part_bytes) heads = plan->problem.B * plan->problem.Hkv;
+  }
+  void (*const work)(const struct run *, int64_t, char *) = plan->by_sequence ? run_of_sequence : run_unit;
   const int threads = atomic_load_explicit(&pool_lost, memory_order_relaxed) ? 1 : startable(plan->threads);
   if (threads == 1) {
-    for (int64_t i = 0; i < units; i++) (split ? run_part : run_unit)(&run, i, base);
+    for (int64_t i = 0; i < units; i++) work(&run, i, base);
     for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, base);
     return;
   }
@@ -257,8 +297,8 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
     struct attn_binding before = {0};
     if (place) attn_bind(thread, &before);
 #pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t i = 0; i < units; i++) (split ? run_part : run_unit)(&run, i, scratch);
-    if (split) {
+    for (int64_t i = 0; i < units; i++) work(&run, i, scratch);
+    if (heads) {
 #pragma omp barrier
 #pragma omp for schedule(static) nowait
       for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, scratch);

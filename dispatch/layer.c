@@ -67,6 +67,9 @@ static attn_status check_desc(attn_layer_desc *d)
   if (a->dtype != ATTN_F32 || a->layout != ATTN_BHSD)
     return attn_fail(ATTN_ERR_INVALID, "attention.dtype = %d, attention.layout = %d: leave both 0, the layer chooses",
                      (int)a->dtype, (int)a->layout);
+  if (a->flags & (ATTN_Q_STARTS | ATTN_KV_STARTS))
+    return attn_fail(ATTN_ERR_INVALID, "attention.flags has %s: a layer's batches are of one size",
+                     a->flags & ATTN_Q_STARTS ? "ATTN_Q_STARTS" : "ATTN_KV_STARTS");
   if (!all_zero(&a->q) || !all_zero(&a->k) || !all_zero(&a->v) || !all_zero(&a->o))
     return attn_fail(ATTN_ERR_INVALID, "attention: a stride of q, k, v or o is set; leave them 0, the layer lays them out");
   if (a->B < 1 || a->Hq < 1 || a->Hkv < 1 || a->Sq < 1 || a->Skv < 1 || a->Dqk < 1 || a->Dv < 1)

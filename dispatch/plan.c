@@ -3,6 +3,7 @@
 #include "blocking.h"
 #include "error.h"
 #include "parallel.h"
+#include "sequences.h"
 #include "topology.h"
 
 #include <errno.h>
@@ -36,12 +37,18 @@ attn_status attn_choose_threads(int *threads, const attn_options *options)
 
 static int64_t div_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
+static int64_t most_parts(const struct attn_kernel *kernel, int64_t keys)
+{
+  const int64_t parts = div_up(keys, kernel->key_span);
+  return parts < ATTN_MOST_PARTS ? parts : ATTN_MOST_PARTS;
+}
+
 /* Large units amortise the packing of K and V; enough of them keep the threads busy to the end. A row's bits do not
  * depend on its unit, so the partition may follow the number of threads. */
 static void partition(struct attn_plan *plan)
 {
   const struct attn_problem *p = &plan->problem;
-  const int64_t heads = p->B * p->Hkv, rows = p->G * p->Sq, tile = plan->kernel->row_tile;
+  const int64_t heads = (p->q_starts ? 1 : p->B) * p->Hkv, rows = p->G * p->Sq, tile = plan->kernel->row_tile;
   int64_t unit = div_up(rows, tile) * tile;
   if (!(plan->kernel->flags & ATTN_KERNEL_WHOLE_HEAD)) {
     const int64_t rows_of_unit = p->blocking.unit_rows ? p->blocking.unit_rows : plan->kernel->unit_rows;
@@ -53,17 +60,34 @@ static void partition(struct attn_plan *plan)
     unit = div_up(div_up(rows, div_up(rows, unit)), tile) * tile; /* of equal size */
   }
   if (plan->kernel->key_span && unit > plan->kernel->unit_rows) unit = plan->kernel->unit_rows / tile * tile;
-  plan->parts = 1;
-  if (plan->kernel->key_span && unit >= rows) {
-    plan->parts = div_up(p->mask_length, plan->kernel->key_span);
-    if (plan->parts > ATTN_MOST_PARTS) plan->parts = ATTN_MOST_PARTS;
-    plan->part_floats = attn_part_floats(rows, p->Dv);
-  }
+  int64_t parts = 1;
+  if (plan->kernel->key_span && unit >= rows) parts = most_parts(plan->kernel, p->mask_length);
   plan->unit_rows = unit;
   plan->blocks = div_up(rows, unit);
-  plan->units = heads * plan->blocks * plan->parts;
+  plan->units = heads * plan->blocks * parts;
   plan->heavy_first = p->causal;
-  if (plan->threads > plan->units) plan->threads = (int)plan->units;
+  plan->by_sequence = parts > 1 || p->kv_lengths || p->q_starts || p->kv_starts;
+  if (plan->threads > plan->units && !p->q_starts) plan->threads = (int)plan->units;
+}
+
+/* What the partitions of the runs may need at most. False: more than the address space. */
+static bool size_partitions(struct attn_plan *plan)
+{
+  const struct attn_problem *p = &plan->problem;
+  const struct attn_kernel *splitter = plan->few ? plan->few : plan->kernel;
+  size_t each = sizeof(struct attn_sequence) + sizeof(int64_t);
+  if (!plan->by_sequence) return true;
+  if (__builtin_mul_overflow((size_t)p->B, each, &plan->sequence_bytes)) return false;
+  if (!splitter->key_span) return true;
+  const int64_t rows = p->G * p->Sq < splitter->unit_rows ? p->G * p->Sq : splitter->unit_rows;
+  const int64_t parts = most_parts(splitter, p->mask_length), all = p->Skv / splitter->key_span + p->B;
+  int64_t count = 0;
+  if (parts == 1) return true;
+  if (__builtin_mul_overflow(parts, p->B, &count)) return false;
+  if (p->kv_starts && count > all) count = all; /* so many fill Skv keys */
+  each = sizeof(float) * (size_t)attn_part_floats(rows, p->Dv);
+  return !__builtin_mul_overflow((size_t)p->Hkv, each, &each) &&
+         !__builtin_mul_overflow((size_t)count, each, &plan->part_bytes);
 }
 
 static attn_status take_blocking(struct attn_plan *plan, const struct attn_blocking *given)
@@ -83,20 +107,23 @@ static attn_status take_blocking(struct attn_plan *plan, const struct attn_block
 
 static attn_status size_workspace(struct attn_plan *plan)
 {
-  const size_t rows = (size_t)plan->unit_rows;
-  const size_t kernel_bytes = (plan->kernel->scratch_bytes(&plan->problem, plan->unit_rows) + 63) & ~(size_t)63;
-  const size_t heads = (size_t)(plan->problem.B * plan->problem.Hkv);
-  size_t bytes;
+  size_t kernel_bytes = (plan->kernel->scratch_bytes(&plan->problem, plan->unit_rows) + 63) & ~(size_t)63, bytes;
+  plan->most_rows = plan->unit_rows;
+  if (plan->few) {
+    if (plan->most_rows < plan->few->unit_rows) plan->most_rows = plan->few->unit_rows;
+    const size_t few_bytes = (plan->few->scratch_bytes(&plan->problem, plan->few->unit_rows) + 63) & ~(size_t)63;
+    if (few_bytes > kernel_bytes) kernel_bytes = few_bytes;
+  }
   if (kernel_bytes > PTRDIFF_MAX ||
-      __builtin_add_overflow(kernel_bytes, 2 * sizeof(float) * rows + ATTN_SCRATCH_ALIGN - 1, &bytes))
+      __builtin_add_overflow(kernel_bytes, 2 * sizeof(float) * (size_t)plan->most_rows + ATTN_SCRATCH_ALIGN - 1, &bytes))
     goto overflow;
   plan->scratch_bytes = bytes & ~(size_t)(ATTN_SCRATCH_ALIGN - 1);
   if (__builtin_mul_overflow(plan->scratch_bytes, (size_t)plan->threads, &bytes) ||
       __builtin_add_overflow(bytes, (size_t)ATTN_SCRATCH_ALIGN, &plan->workspace_bytes))
     goto overflow;
-  if (plan->parts > 1 &&
-      (__builtin_mul_overflow(heads * (size_t)plan->parts, sizeof(float) * (size_t)plan->part_floats, &bytes) ||
-       __builtin_add_overflow(plan->workspace_bytes, bytes, &plan->workspace_bytes) || bytes > PTRDIFF_MAX))
+  if (!size_partitions(plan) || __builtin_add_overflow(plan->workspace_bytes, plan->part_bytes, &plan->workspace_bytes) ||
+      __builtin_add_overflow(plan->workspace_bytes, plan->sequence_bytes, &plan->workspace_bytes) ||
+      plan->workspace_bytes > PTRDIFF_MAX)
     goto overflow;
   plan->workspace = malloc(plan->workspace_bytes);
   if (!plan->workspace)
@@ -126,6 +153,8 @@ static attn_status resolve_cached(struct attn_problem *p, const attn_desc *desc,
                        (long long)*sizes[i].given, (long long)sizes[i].wanted);
     *sizes[i].given = sizes[i].wanted;
   }
+  if (d.flags & ATTN_KV_STARTS)
+    return attn_fail(ATTN_ERR_INVALID, "flags has ATTN_KV_STARTS, but the plan reads a cache, which knows its lengths");
   d.k = (attn_strides){0, 0, 0, 1}; /* the cache's own are checked there */
   d.v = d.k;
   d.flags |= ATTN_KV_LENGTHS;
@@ -142,6 +171,17 @@ static attn_status resolve_cached(struct attn_problem *p, const attn_desc *desc,
   p->scale_h = c->scale_h;
   p->scale_page = c->scale_page;
   return ATTN_OK;
+}
+
+/* Sequences one after another may be long and short: the short ones have the kernel that each would have alone. */
+static attn_status select_few(struct attn_plan *plan, const struct attn_restrictions *restrictions)
+{
+  struct attn_problem one = plan->problem;
+  if (one.Sq < 1 || plan->kernel->key_span) return ATTN_OK;
+  one.Sq = 1;
+  const attn_status status = attn_select(&plan->few, &one, restrictions);
+  if (status || !plan->few->key_span || !plan->few->supports) plan->few = NULL;
+  return status;
 }
 
 static attn_status create_plan(attn_plan **out, const attn_desc *desc, const struct attn_cache *cache,
@@ -163,6 +203,7 @@ static attn_status create_plan(attn_plan **out, const attn_desc *desc, const str
   attn_status status = cache ? resolve_cached(&plan->problem, desc, cache) : attn_problem_resolve(&plan->problem, desc);
   if (!status) status = attn_restrictions_get(&restrictions, options);
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
+  if (!status && plan->problem.q_starts && !cache) status = select_few(plan, &restrictions);
   if (!status) status = take_blocking(plan, blocking);
   if (!status) status = attn_choose_threads(&plan->threads, options);
   if (!status) {

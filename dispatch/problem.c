@@ -26,6 +26,8 @@ static void strides_as_array(const attn_strides *s, int64_t out[4])
   out[3] = s->d;
 }
 
+enum { MOST_SEQUENCES = INT32_MAX };
+
 static bool has_elements(const int64_t n[4]) { return n[0] && n[1] && n[2] && n[3]; }
 
 static size_t extent_bytes(const int64_t n[4], const attn_strides *strides, size_t element_bytes)
@@ -175,6 +177,29 @@ static attn_status check_rope(struct attn_problem *p, const attn_rope *rope, int
 /* Kernels divide scores by the cap and multiply it by log2(e): neither may leave the normal range of f32. */
 #define MOST_SOFTCAP 1e30f
 
+/* How many there are of q, o and lse, and of k and v. */
+static int64_t q_batches(const struct attn_problem *p) { return p->q_starts ? 1 : p->B; }
+static int64_t kv_batches(const struct attn_problem *p) { return p->kv_starts ? 1 : p->B; }
+
+/* Sequences one after another: what goes with them. */
+static attn_status check_starts(const struct attn_problem *p, const attn_desc *desc)
+{
+  if (!p->q_starts && !p->kv_starts) return ATTN_OK;
+  const char *flag = p->q_starts ? "ATTN_Q_STARTS" : "ATTN_KV_STARTS";
+  if (p->kv_starts && p->kv_lengths)
+    return attn_fail(ATTN_ERR_INVALID, "flags has ATTN_KV_STARTS and ATTN_KV_LENGTHS; the starts say the lengths");
+  if (desc->mask.kind != ATTN_MASK_NONE)
+    return attn_fail(ATTN_ERR_INVALID, "mask.kind = %d with %s: masks are for sequences of one size; make a plan for each",
+                     (int)desc->mask.kind, flag);
+  if (desc->blocks.queries || desc->blocks.keys)
+    return attn_fail(ATTN_ERR_INVALID, "blocks of %lld queries x %lld keys with %s: masks are for sequences of one size",
+                     (long long)desc->blocks.queries, (long long)desc->blocks.keys, flag);
+  if (p->B > MOST_SEQUENCES)
+    return attn_fail(ATTN_ERR_OVERFLOW, "B = %lld with %s: at most %lld sequences", (long long)p->B, flag,
+                     (long long)MOST_SEQUENCES);
+  return ATTN_OK;
+}
+
 /* Positions and windows beyond this reach over any tensor; sums of a few stay far from overflow. */
 #define FAR ((int64_t)1 << 60)
 
@@ -214,7 +239,6 @@ static attn_status check_positions(struct attn_problem *p, const attn_desc *desc
   p->causal = desc->flags & ATTN_CAUSAL;
   p->alibi = desc->flags & ATTN_ALIBI;
   p->sinks = desc->flags & ATTN_SINKS;
-  p->kv_lengths = desc->flags & ATTN_KV_LENGTHS;
   int64_t offset = desc->causal_offset;
   if (offset < -FAR) offset = -FAR;
   if (offset > FAR) offset = FAR;
@@ -236,8 +260,8 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
     return attn_fail(ATTN_ERR_INVALID, "dtype = %d is not one of ATTN_F32, ATTN_F16, ATTN_BF16", (int)desc->dtype);
   if (desc->layout != ATTN_BHSD && desc->layout != ATTN_BSHD)
     return attn_fail(ATTN_ERR_INVALID, "layout = %d is not ATTN_BHSD or ATTN_BSHD", (int)desc->layout);
-  const unsigned known =
-      ATTN_CAUSAL | ATTN_SCALE_EXPLICIT | ATTN_WINDOW_LEFT | ATTN_WINDOW_RIGHT | ATTN_ALIBI | ATTN_SINKS | ATTN_KV_LENGTHS;
+  const unsigned known = ATTN_CAUSAL | ATTN_SCALE_EXPLICIT | ATTN_WINDOW_LEFT | ATTN_WINDOW_RIGHT | ATTN_ALIBI |
+                         ATTN_SINKS | ATTN_KV_LENGTHS | ATTN_Q_STARTS | ATTN_KV_STARTS;
   const unsigned unknown = desc->flags & ~known;
   if (unknown) return attn_fail(ATTN_ERR_INVALID, "flags has unknown bits %#x", unknown);
   if (!isfinite(desc->scale))
@@ -264,7 +288,12 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
                              .k = desc->k,
                              .v = desc->v,
                              .o = desc->o,
-                             .lse = desc->lse};
+                             .lse = desc->lse,
+                             .kv_lengths = desc->flags & ATTN_KV_LENGTHS,
+                             .q_starts = desc->flags & ATTN_Q_STARTS,
+                             .kv_starts = desc->flags & ATTN_KV_STARTS};
+  status = check_starts(p, desc);
+  if (status) return status;
   p->scale = desc->scale;
   if (desc->scale == 0 && !(desc->flags & ATTN_SCALE_EXPLICIT)) p->scale = desc->Dqk ? 1 / sqrt((double)desc->Dqk) : 0;
   p->softcap = desc->softcap;
@@ -276,16 +305,18 @@ attn_status attn_problem_resolve(struct attn_problem *p, const attn_desc *desc)
 
   const size_t element_bytes = attn_element_bytes(desc->dtype);
   const struct tensor tensors[] = {
-      {"q", &p->q, {p->B, p->Hq, p->Sq, p->Dqk}, element_bytes, false},
-      {"k", &p->k, {p->B, p->Hkv, p->Skv, p->Dqk}, element_bytes, false},
-      {"v", &p->v, {p->B, p->Hkv, p->Skv, p->Dv}, element_bytes, false},
-      {"o", &p->o, {p->B, p->Hq, p->Sq, p->Dv}, element_bytes, true},
-      {"lse", &p->lse, {p->B, p->Hq, p->Sq, 1}, sizeof(float), true},
+      {"q", &p->q, {q_batches(p), p->Hq, p->Sq, p->Dqk}, element_bytes, false},
+      {"k", &p->k, {kv_batches(p), p->Hkv, p->Skv, p->Dqk}, element_bytes, false},
+      {"v", &p->v, {kv_batches(p), p->Hkv, p->Skv, p->Dv}, element_bytes, false},
+      {"o", &p->o, {q_batches(p), p->Hq, p->Sq, p->Dv}, element_bytes, true},
+      {"lse", &p->lse, {q_batches(p), p->Hq, p->Sq, 1}, sizeof(float), true},
   };
   for (size_t i = 0; i < sizeof tensors / sizeof *tensors && !status; i++)
     status = check_tensor(&tensors[i], tensors[i].output && tensors[i].n[3] == 1 && !strcmp(tensors[i].name, "lse")
                                            ? ATTN_BHSD
                                            : desc->layout);
+  if (p->q_starts) p->q.b = p->o.b = p->lse.b = 0; /* a sequence is found by its first query and key */
+  if (p->kv_starts) p->k.b = p->v.b = 0;
   if (!status) status = check_mask(p, desc);
   if (status) return status;
 
@@ -307,17 +338,19 @@ struct attn_extents attn_problem_extents(const struct attn_problem *p)
 {
   const size_t element_bytes = attn_element_bytes(p->dtype);
   return (struct attn_extents){
-      .q = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dqk}, &p->q, element_bytes),
-      .k = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dqk}, &p->k, element_bytes),
-      .v = extent_bytes((int64_t[]){p->B, p->Hkv, p->Skv, p->Dv}, &p->v, element_bytes),
-      .o = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->Dv}, &p->o, element_bytes),
+      .q = extent_bytes((int64_t[]){q_batches(p), p->Hq, p->Sq, p->Dqk}, &p->q, element_bytes),
+      .k = extent_bytes((int64_t[]){kv_batches(p), p->Hkv, p->Skv, p->Dqk}, &p->k, element_bytes),
+      .v = extent_bytes((int64_t[]){kv_batches(p), p->Hkv, p->Skv, p->Dv}, &p->v, element_bytes),
+      .o = extent_bytes((int64_t[]){q_batches(p), p->Hq, p->Sq, p->Dv}, &p->o, element_bytes),
       .mask = p->mask_kind == ATTN_MASK_NONE ? 0
                                              : extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, p->mask_length}, &p->mask,
                                                             attn_mask_element(p->mask_kind)),
-      .lse = extent_bytes((int64_t[]){p->B, p->Hq, p->Sq, 1}, &p->lse, sizeof(float)),
+      .lse = extent_bytes((int64_t[]){q_batches(p), p->Hq, p->Sq, 1}, &p->lse, sizeof(float)),
       .alibi_slopes = p->alibi ? (size_t)p->Hq * sizeof(float) : 0,
       .sinks = p->sinks ? (size_t)p->Hq * sizeof(float) : 0,
       .kv_lengths = p->kv_lengths ? (size_t)p->B * sizeof(int64_t) : 0,
+      .q_starts = p->q_starts ? ((size_t)p->B + 1) * sizeof(int64_t) : 0,
+      .kv_starts = p->kv_starts ? ((size_t)p->B + 1) * sizeof(int64_t) : 0,
       .blocks = blocks_bytes(p),
   };
 }
@@ -349,5 +382,5 @@ double attn_problem_flops(const struct attn_problem *p)
   double pairs = (double)p->Sq * (double)p->mask_length;
   if (right >= 0) pairs = sum_of_held(p->Sq, p->diagonal + right + 1, p->mask_length);
   if (p->window_left >= 0) pairs -= sum_of_held(p->Sq, p->diagonal - p->window_left, p->mask_length);
-  return 2 * pairs * (double)(p->Dqk + p->Dv) * (double)p->B * (double)p->Hq;
+  return 2 * pairs * (double)(p->Dqk + p->Dv) * (double)q_batches(p) * (double)p->Hq;
 }

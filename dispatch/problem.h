@@ -10,7 +10,7 @@ attn_status attn_problem_resolve(struct attn_problem *problem, const attn_desc *
 /* Bytes from the first to one past the last element of each tensor; 0 if it has no element. Never overflows for a
  * problem that was resolved. */
 struct attn_extents {
-  size_t q, k, v, o, mask, lse, alibi_slopes, sinks, kv_lengths, blocks;
+  size_t q, k, v, o, mask, lse, alibi_slopes, sinks, kv_lengths, q_starts, kv_starts, blocks;
 };
 struct attn_extents attn_problem_extents(const struct attn_problem *problem);
 
@@ -21,8 +21,8 @@ attn_status attn_blocks_resolve(struct attn_problem *problem, const attn_block_m
 attn_status attn_tensor_resolve(const char *name, attn_strides *strides, const int64_t n[4], size_t element_bytes,
                                 attn_layout layout, bool output, size_t *bytes);
 
-/* Multiply-adds counted as two, over the pairs that causality, windows and the mask's length leave visible; kv_lengths,
- * known only to a run, do not count. */
+/* Multiply-adds counted as two, over the pairs that causality, windows and the mask's length leave visible. Lengths and
+ * starts are known only to a run: of sequences that lie one after another, it is what a single one would take. */
 double attn_problem_flops(const struct attn_problem *problem);
 
 #endif

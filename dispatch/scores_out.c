@@ -249,6 +249,9 @@ attn_status attn_scores(const attn_desc *desc, const attn_options *options, cons
   struct block c = {.args = args, .stage = block->stage, .stride = block->stride, .out = scores};
   size_t bytes = 0;
   attn_status status = attn_problem_resolve(&c.p, desc);
+  if (!status && (c.p.q_starts || c.p.kv_starts))
+    status = attn_fail(ATTN_ERR_INVALID, "flags has %s: scores are those of batches of one size; ask for each sequence",
+                       c.p.q_starts ? "ATTN_Q_STARTS" : "ATTN_KV_STARTS");
   if (!status) status = take_range(&c.batch, &c.batches, "batch", block->batch, block->batches, c.p.B);
   if (!status) status = take_range(&c.head, &c.heads, "head", block->head, block->heads, c.p.Hq);
   if (!status) status = take_range(&c.query, &c.queries, "query", block->query, block->queries, c.p.Sq);

@@ -38,7 +38,7 @@ class Args(ctypes.Structure):
     _fields_ = (
         [(name, ctypes.c_void_p) for name in ("q", "k", "v", "o", "mask", "lse", "workspace")]
         + [("workspace_bytes", ctypes.c_size_t)]
-        + [(name, ctypes.c_void_p) for name in ("alibi_slopes", "sinks", "kv_lengths", "blocks")]
+        + [(name, ctypes.c_void_p) for name in ("alibi_slopes", "sinks", "kv_lengths", "blocks", "q_starts", "kv_starts")]
     )
 
 

@@ -113,8 +113,21 @@ enum {
   ATTN_WINDOW_RIGHT = 1u << 3,   /* hide keys further ahead than window_right */
   ATTN_ALIBI = 1u << 4,          /* score -= alibi_slopes[head] * |c - j|; Press et al. 2022 */
   ATTN_SINKS = 1u << 5,          /* exp(sinks[head]) joins the sum of the softmax; LSE includes it */
-  ATTN_KV_LENGTHS = 1u << 6      /* batch b has kv_lengths[b] keys, 0..Skv */
+  ATTN_KV_LENGTHS = 1u << 6,     /* batch b has kv_lengths[b] keys, 0..Skv */
+  ATTN_Q_STARTS = 1u << 7,       /* sequence b has queries [q_starts[b], q_starts[b + 1]); see below */
+  ATTN_KV_STARTS = 1u << 8       /* sequence b has keys [kv_starts[b], kv_starts[b + 1]) */
 };
+
+/* Sequences of different lengths in one call ("cu_seqlens"). With ATTN_Q_STARTS the queries of all B sequences stand one
+ * after another in q, o and lse, which then have no batch dimension (stride b is ignored; contiguous is [Sq][H][D] in
+ * ATTN_BSHD): Sq is the room there, q_starts[B] <= Sq what a run uses, and rows that no sequence has are not written.
+ * With ATTN_KV_STARTS the same holds of k, v and Skv; without, they are as ever: a batch for each sequence, with
+ * kv_lengths if they differ, or a cache. Lengths may be 0, and each run of a plan may have others. So a step of a server is
+ * one call: prompts, chunks of prompts and single new tokens.
+ *
+ * Each sequence has the bits that it has alone, by the kernel that it has alone: those of few queries a decode kernel.
+ * Query i of a sequence stands at position i + its keys - its queries + causal_offset. Work is handed out by cost, not by
+ * row. Masks need sequences of one size; windows, ALiBi, sinks, softcap and rope do not. */
 
 /* The problem. Zero is the default of every field but the sizes: start from {0} and set what you need.
  * Sizes may be 0: no query or no output element means nothing to write; no key gives zero rows; Dqk = 0 gives scores 0. */
@@ -163,6 +176,8 @@ typedef struct attn_args {
   const float *sinks;        /* [Hq], required by ATTN_SINKS; -inf: none for that head */
   const int64_t *kv_lengths; /* [B], required by ATTN_KV_LENGTHS */
   const uint8_t *blocks;     /* required if desc.blocks has a size */
+  const int64_t *q_starts;   /* [B + 1], required by ATTN_Q_STARTS: 0 <= q_starts[b] <= q_starts[b + 1] <= Sq */
+  const int64_t *kv_starts;  /* [B + 1], required by ATTN_KV_STARTS */
 } attn_args;
 
 typedef struct attn_plan attn_plan;
@@ -266,7 +281,8 @@ ATTN_API attn_status attn_cache_look(const attn_cache *cache, int64_t b, attn_ca
 /* A plan whose K and V are those of a cache, read at each run at the lengths of that moment: query i of sequence b stands
  * at position i + length - Sq (+ causal_offset). desc: dtype is that of q and o, whatever the cache's; Hkv, Skv (the
  * capacity), Dqk, Dv may be 0, otherwise they must agree with the cache; k, v and ATTN_KV_LENGTHS are not used. args.k, v
- * and kv_lengths must be NULL. Output bits do not depend on pages, on capacity, or on the other sequences. */
+ * and kv_lengths must be NULL. Output bits do not depend on pages, on capacity, or on the other sequences. With
+ * ATTN_Q_STARTS each sequence has the queries that its starts say: a single new token, or a chunk of a prompt. */
 ATTN_API attn_status attn_plan_create_cached(attn_plan **plan, const attn_desc *desc, const attn_cache *cache,
                                              const attn_options *options);
 
@@ -405,7 +421,8 @@ ATTN_API void attn_layer_destroy(attn_layer *layer); /* NULL is allowed */
 ATTN_API size_t attn_layer_workspace_bytes(const attn_layer *layer);
 ATTN_API const char *attn_layer_kernels(const attn_layer *layer); /* "linear_f32_avx2, fwd_f32_avx2" */
 
-ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512" */
+ATTN_API const char *attn_plan_kernel(const attn_plan *plan);     /* e.g. "fwd_f32_avx512"; with ATTN_Q_STARTS that of long
+                                                                     sequences */
 ATTN_API const char *attn_plan_isa(const attn_plan *plan);        /* e.g. "avx512" */
 ATTN_API int attn_plan_threads(const attn_plan *plan);            /* threads that attn_run() will use */
 ATTN_API size_t attn_plan_workspace_bytes(const attn_plan *plan); /* what attn_args.workspace must hold */

@@ -137,6 +137,7 @@ struct attn_problem {
   bool causal;      /* hides keys beyond that position */
   int64_t window_left, window_right; /* negative: unlimited */
   bool alibi, sinks, kv_lengths;
+  bool q_starts, kv_starts; /* sequences lie one after another: for the driver, which gives a kernel one of them */
   attn_mask_kind mask_kind;
   int64_t mask_length; /* <= Skv; keys at or beyond it are hidden (Skv without a mask) */
   attn_strides mask;

@@ -68,6 +68,8 @@ static void describe(attn_desc *p, struct draw *d)
   p->o = strides(d);
   p->lse = strides(d);
   p->flags = (unsigned)draw_below(d, 256);
+  if (p->flags & ATTN_Q_STARTS && draw_below(d, 2))
+    p->flags ^= ATTN_KV_STARTS | (unsigned)(draw_below(d, 2) * ATTN_Q_STARTS);
   p->causal_offset = number(d, 24);
   p->window_left = number(d, 24);
   p->window_right = number(d, 24);
@@ -85,13 +87,45 @@ static void fill(struct guard *g, attn_dtype dtype, struct draw *d)
     attn_element_put(dtype, g->data, (int64_t)i, rng_unit(&d->rng));
 }
 
-static void compare(const struct attn_problem *p, const attn_args *args)
+/* The problem and the tensors of sequence b alone. length: [B] */
+static void take_sequence(struct attn_problem *p, attn_args *args, int64_t *length, int64_t b)
 {
+  const int64_t bytes = (int64_t)attn_element_bytes(p->dtype);
+  length[b] = p->kv_lengths ? args->kv_lengths[b] : p->Skv;
+  if (p->kv_starts) {
+    length[b] = args->kv_starts[b + 1] - args->kv_starts[b];
+    p->diagonal += length[b] - p->Skv;
+    p->Skv = p->mask_length = length[b]; /* the oracle multiplies by hidden keys as well */
+    args->k = (const char *)args->k + args->kv_starts[b] * p->k.s * bytes;
+    args->v = (const char *)args->v + args->kv_starts[b] * p->v.s * bytes;
+  }
+  args->kv_lengths = length;
+  p->kv_lengths = true;
+  if (!p->q_starts) return;
+  const int64_t from = args->q_starts[b], queries = args->q_starts[b + 1] - from;
+  p->diagonal += p->Sq - queries;
+  p->Sq = queries;
+  args->q = (const char *)args->q + from * p->q.s * bytes;
+  args->o = (char *)args->o + from * p->o.s * bytes;
+  if (args->lse) args->lse += from * p->lse.s;
+}
+
+static void compare(const struct attn_problem *whole, const attn_args *given, int64_t *length)
+{
+  const struct attn_problem *p = whole;
+  const attn_args *args = given;
+  struct attn_problem own;
+  attn_args its;
   double *row = malloc(((size_t)p->Dv + (size_t)p->Skv + 1) * sizeof *row), lse;
   REQUIRE(row);
   const bool loose = p->softcap != 0 || fabs(p->scale) > 4; /* large scores: the harness knows their bounds, not this */
   const double bound = p->dtype == ATTN_F32 ? 1e-4 : p->dtype == ATTN_F16 ? 2e-3 : 2e-2;
-  for (int64_t b = 0; b < p->B; b++)
+  for (int64_t b = 0; b < p->B; b++) {
+    if (length) {
+      own = *whole, its = *given;
+      take_sequence(&own, &its, length, b);
+      p = &own, args = &its;
+    }
     for (int64_t h = 0; h < p->Hq; h++)
       for (int64_t i = 0; i < p->Sq; i++) {
         attn_oracle_row(p, args, b, h, i, row, &lse, row + p->Dv);
@@ -110,7 +144,21 @@ static void compare(const struct attn_problem *p, const attn_args *args)
         const double got = (double)args->lse[b * p->lse.b + h * p->lse.h + i * p->lse.s];
         REQUIRE(isinf(lse) ? got == lse : loose || fabs(got - lse) <= 1e-4 * (1 + fabs(lse)));
       }
+  }
   free(row);
+}
+
+/* [B + 1], none less than the one before it, or NULL. */
+static int64_t *draw_starts(bool wanted, int64_t B, int64_t most, struct draw *d)
+{
+  if (!wanted) return NULL;
+  int64_t *starts = malloc((size_t)(B + 1) * sizeof *starts);
+  REQUIRE(starts);
+  for (int64_t b = 0; b <= B; b++) {
+    const int64_t least = b ? starts[b - 1] : 0;
+    starts[b] = least + draw_below(d, (most - least) / (B + 1 - b) + 1);
+  }
+  return starts;
 }
 
 static void run(attn_plan *plan, const struct attn_problem *p, const struct attn_extents *e, struct draw *d)
@@ -129,6 +177,8 @@ static void run(attn_plan *plan, const struct attn_problem *p, const struct attn
   for (size_t i = 0; i < g[MASK].bytes; i++) g[MASK].data[i] = p->mask_kind == ATTN_MASK_BOOL ? draw_byte(d) & 1 : 0;
   for (int64_t b = 0; b < (int64_t)(g[LENGTHS].bytes / 8); b++) ((int64_t *)g[LENGTHS].data)[b] = draw_below(d, p->Skv + 1);
   static float nothing[1];
+  int64_t *q_starts = draw_starts(p->q_starts, p->B, p->Sq, d), *kv_starts = draw_starts(p->kv_starts, p->B, p->Skv, d);
+  int64_t *length = q_starts || kv_starts ? malloc((size_t)(p->B + 1) * sizeof *length) : NULL;
   const attn_args args = {.q = g[Q].data,
                           .k = g[K].data,
                           .v = g[V].data,
@@ -137,10 +187,15 @@ static void run(attn_plan *plan, const struct attn_problem *p, const struct attn
                           .lse = draw_below(d, 3) ? e->lse ? (float *)g[LSE].data : nothing : NULL,
                           .alibi_slopes = (const float *)g[SLOPES].data,
                           .sinks = (const float *)g[SINKS].data,
-                          .kv_lengths = (const int64_t *)g[LENGTHS].data};
+                          .kv_lengths = (const int64_t *)g[LENGTHS].data,
+                          .q_starts = q_starts,
+                          .kv_starts = kv_starts};
   REQUIRE(attn_run(plan, &args) == ATTN_OK);
   const bool overflows = fabs((double)p->q_factor) > 1e30; /* products that leave f32 become Inf, and their sums NaN */
-  if (!overflows && (e->o || (args.lse && e->lse))) compare(p, &args);
+  if (!overflows && (e->o || (args.lse && e->lse))) compare(p, &args, length);
+  free(q_starts);
+  free(kv_starts);
+  free(length);
   for (int i = 0; i < BUFFERS; i++) guard_free(&g[i]);
 }
 
@@ -164,7 +219,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   const double work = (double)p.B * (double)p.Hq * (double)p.Sq * ((double)p.Skv + 1) * ((double)p.Dqk + (double)p.Dv + 1);
   if (e.q < MOST_BYTES && e.k < MOST_BYTES && e.v < MOST_BYTES && e.o < MOST_BYTES && e.mask < MOST_BYTES &&
       e.lse < MOST_BYTES && e.alibi_slopes < MOST_BYTES && e.sinks < MOST_BYTES && e.kv_lengths < MOST_BYTES &&
-      p.Dv < 4096 && p.Skv < 4096 && work < (draw_below(&d, 32) ? 1e5 : 1e6))
+      e.q_starts < MOST_BYTES && e.kv_starts < MOST_BYTES && p.Dv < 4096 && p.Skv < 4096 &&
+      work < (draw_below(&d, 32) ? 1e5 : 1e6))
     run(plan, &p, &e, &d);
   attn_plan_destroy(plan);
   return 0;

@@ -38,8 +38,8 @@ static void enumerations(void **state)
   d.layout = (attn_layout)5;
   assert_refused(&d, NULL, ATTN_ERR_INVALID, "layout = 5", NULL);
   d = small_desc();
-  d.flags = 0x80;
-  assert_refused(&d, NULL, ATTN_ERR_INVALID, "flags", "0x80");
+  d.flags = 0x200;
+  assert_refused(&d, NULL, ATTN_ERR_INVALID, "flags", "0x200");
   d = small_desc();
   d.mask.kind = (attn_mask_kind)9;
   assert_refused(&d, NULL, ATTN_ERR_INVALID, "mask.kind = 9", NULL);
