@@ -6,8 +6,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ALIGN = 4096, LEAST_PAGE = ATTN_KEY_STRETCH, MOST_PAGE = 1 << 30 };
+#define LARGE_PAGE ((size_t)2 << 20)
 
 static attn_status check_desc(const attn_cache_desc *d)
 {
@@ -45,18 +47,19 @@ static attn_status lay_out(struct attn_cache *c)
 {
   const attn_cache_desc *d = &c->desc;
   const bool paged = d->page_size != 0;
-  const int64_t room = paged ? d->page_size : d->capacity, rooms = paged ? d->pages : d->B;
+  const int64_t wanted = paged ? d->page_size : d->capacity, rooms = paged ? d->pages : d->B;
+  const int64_t room = wanted > INT64_MAX - ATTN_KEY_STRETCH ? INT64_MAX : attn_whole_stretches(wanted);
   int64_t tokens;
   size_t unused;
-  if (__builtin_mul_overflow(rooms, room, &tokens) ||
+  if (room == INT64_MAX || __builtin_mul_overflow(rooms, room, &tokens) ||
       !product(tokens, d->Hkv, d->Dqk, attn_element_bytes(d->dtype), &c->k_bytes) ||
       !product(tokens, d->Hkv, d->Dv, attn_element_bytes(d->dtype), &c->v_bytes) ||
       !product(tokens, d->Hkv, 1, sizeof(float), &c->scale_bytes) || !product(d->B, d->capacity, 1, 8, &unused))
     return attn_fail(ATTN_ERR_OVERFLOW,
                      "%lld %s of %lld tokens with %lld heads of %lld and %lld elements exceed the address space",
-                     (long long)rooms, paged ? "pages" : "sequences", (long long)room, (long long)d->Hkv, (long long)d->Dqk,
-                     (long long)d->Dv);
-  c->k_stride = (attn_strides){d->Hkv * room * d->Dqk, room * d->Dqk, d->Dqk, 1};
+                     (long long)rooms, paged ? "pages" : "sequences", (long long)wanted, (long long)d->Hkv,
+                     (long long)d->Dqk, (long long)d->Dv);
+  c->k_stride = (attn_strides){d->Hkv * room * d->Dqk, room * d->Dqk, d->Dqk, ATTN_KEY_STRETCH};
   c->v_stride = (attn_strides){d->Hkv * room * d->Dv, room * d->Dv, d->Dv, 1};
   c->scale_b = d->Hkv * room;
   c->scale_h = room;
@@ -70,7 +73,15 @@ static attn_status lay_out(struct attn_cache *c)
   return ATTN_OK;
 }
 
-static void *reserve(size_t bytes) { return aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN); }
+/* A cache is read at the speed of memory, which small pages halve. A wish: where the system has no large ones, they are
+ * small. */
+static void *reserve(size_t bytes)
+{
+  const size_t align = bytes < LARGE_PAGE ? ALIGN : LARGE_PAGE, whole = (bytes + align - 1) / align * align;
+  void *start = aligned_alloc(align, whole);
+  if (start && align == LARGE_PAGE) (void)madvise(start, whole, MADV_HUGEPAGE);
+  return start;
+}
 
 attn_status attn_cache_create(attn_cache **out, const attn_cache_desc *desc)
 {

@@ -4,6 +4,12 @@
 
 #include "../kernels/kernel.h"
 
+/* Blocks of K are whole. */
+static inline int64_t attn_whole_stretches(int64_t keys)
+{
+  return (keys + ATTN_KEY_STRETCH - 1) / ATTN_KEY_STRETCH * ATTN_KEY_STRETCH;
+}
+
 struct attn_cache {
   attn_cache_desc desc;
   int page_shift;

@@ -251,9 +251,12 @@ typedef struct attn_tokens {
   const attn_rope *rope; /* turns the keys, by their positions in the sequence, before they are rounded; NULL: not */
 } attn_tokens;
 
-/* The cache's own memory, to read. Key j of head h of sequence b: element k[b*k_stride.b + h*k_stride.h + j*k_stride.s],
- * or, paged, with page = pages[j / page_size]: k[page*k_page + h*k_stride.h + j % page_size * k_stride.s]; V likewise.
+/* The cache's own memory, to read. Keys stand in blocks of ATTN_CACHE_BLOCK, each of them transposed: element d of key j of
+ * head h of sequence b is k[b*k_stride.b + h*k_stride.h + j / 16 * 16 * k_stride.s + j % 16 + d*k_stride.d]. Rows of V are
+ * contiguous: v[b*v_stride.b + h*v_stride.h + j*v_stride.s + d]. Paged, with page = pages[j / page_size]: page*k_page takes
+ * the place of b*k_stride.b and j % page_size that of j, and likewise in V.
  * Scales (ATTN_I8, else NULL): the same with scale_b, scale_h, scale_page and a stride of 1 from token to token. */
+enum { ATTN_CACHE_BLOCK = 16 };
 typedef struct attn_cache_view {
   const void *k, *v;
   const float *k_scale, *v_scale;

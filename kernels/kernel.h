@@ -129,8 +129,8 @@ struct attn_problem {
   int64_t k_page, v_page;               /* elements from one page to the next */
   int64_t scale_b, scale_h, scale_page; /* int8: the same for the scales of keys; those of neighbours are neighbours */
   int64_t B, Hq, Hkv, G, Sq, Skv, Dqk, Dv;
-  attn_strides q, k, v, o, lse;
-  double scale;     /* of Q K^T */
+  attn_strides q, k, v, o, lse; /* k of a cache: see attn_row_of_k() */
+  double scale;                 /* of Q K^T */
   float q_factor;   /* multiply Q by it: scale * log2(e) gives scores in log2 units; with softcap scale / softcap */
   float softcap;    /* 0: none */
   int64_t diagonal; /* query i stands at key position i + diagonal (+ kv_lengths[b] - Skv) */
@@ -233,8 +233,15 @@ static inline int64_t attn_o_at(const struct attn_unit *u, int64_t r)
 static inline int64_t attn_k_at(const struct attn_unit *u) { return u->b * u->problem->k.b + u->hkv * u->problem->k.h; }
 static inline int64_t attn_v_at(const struct attn_unit *u) { return u->b * u->problem->v.b + u->hkv * u->problem->v.h; }
 
-/* Runs of this many keys, from a multiple of it on, lie k.s and v.s apart in any cache. */
+/* Runs of this many keys, from a multiple of it on, stand together in any cache. K of a cache is such runs, each of them
+ * transposed: element d of all its keys, beside each other, at d * k.d. The rows of V lie v.s apart. */
 enum { ATTN_KEY_STRETCH = 16 };
+
+/* Element 0 of the key at place `at`, of its page or of the tensor; the others follow k.d apart. */
+static inline int64_t attn_row_of_k(const struct attn_problem *p, int64_t at)
+{
+  return p->cached ? at / ATTN_KEY_STRETCH * ATTN_KEY_STRETCH * p->k.s + at % ATTN_KEY_STRETCH : at * p->k.s;
+}
 
 /* Where key j lies: in which page, at which place there, and its scales. */
 static inline int64_t attn_key_page(const struct attn_unit *u, int64_t j)

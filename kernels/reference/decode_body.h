@@ -20,17 +20,17 @@ static inline size_t decode_body_scratch(const struct attn_problem *p, int64_t r
 /* A plain tensor has kernels that need not read key by key; a cache has not. */
 static inline bool decode_body_supports(const struct attn_problem *p)
 {
-  return p->k.d == 1 && p->v.d == 1 && (p->cached || p->G * p->Sq <= 16);
+  return p->cached || (p->k.d == 1 && p->v.d == 1 && p->G * p->Sq <= 16);
 }
 
-/* Lanes of partial sums: the error grows with Dqk / DECODE_LANES. */
-static inline float decode_dot(const float *restrict q, const element *restrict k, int64_t n)
+/* Lanes of partial sums: the error grows with Dqk / DECODE_LANES. Elements of k are `step` apart. */
+static inline float decode_dot(const float *restrict q, const element *restrict k, int64_t step, int64_t n)
 {
   float partial[DECODE_LANES] = {0}, sum = 0;
   int64_t d = 0;
   for (; d + DECODE_LANES <= n; d += DECODE_LANES)
-    for (int l = 0; l < DECODE_LANES; l++) partial[l] += q[d + l] * el_get(k[d + l]);
-  for (; d < n; d++) sum += q[d] * el_get(k[d]);
+    for (int l = 0; l < DECODE_LANES; l++) partial[l] += q[d + l] * el_get(k[(d + l) * step]);
+  for (; d < n; d++) sum += q[d] * el_get(k[d * step]);
   for (int l = 0; l < DECODE_LANES; l++) sum += partial[l];
   return sum;
 }
@@ -50,8 +50,8 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
     float s[DECODE_BLOCK], top = max, block_sum = 0;
     if (attn_all_hidden(p, &row, j0, n)) continue;
     for (int64_t j = 0; j < n; j++) {
-      const element *key = k + attn_key_page(u, j0 + j) * p->k_page + attn_key_at(u, j0 + j) * p->k.s;
-      s[j] = decode_dot(q, key, p->Dqk);
+      const element *key = k + attn_key_page(u, j0 + j) * p->k_page + attn_row_of_k(p, attn_key_at(u, j0 + j));
+      s[j] = decode_dot(q, key, p->k.d, p->Dqk);
       if (ELEMENT_DTYPE == ATTN_I8) s[j] *= u->k_scale[attn_scale_at(u, j0 + j)];
     }
     attn_edit_scores(p, &row, j0, n, s);

@@ -2,11 +2,13 @@
  * of a KV head. Written once in vector verbs. An ISA file includes its vec_<isa>.h and an element_*.h (the type of K and V)
  * and defines DOTS, the accumulators of a tile.
  *
- * Nothing is packed: a score is a dot product along a row of K, several rows times several keys at a time in registers,
- * whose lanes are then summed together. So a row of K is read from end to end, once per tile of rows, and a cache that
- * grows token by token already lies in the order wanted here. PV: rows of V times the weights of 1, 2 or 4 rows. BLOCK keys
- * of K and V at a time stay in L1 and L2 while the tiles pass over them; V is asked for while K is multiplied, and the next
- * K during PV, at an even pace: the order of the reads, now K, now V, is none that hardware prefetchers follow.
+ * Nothing is packed. A cache has the keys in the order wanted here, from the append on: element d of 16 keys beside each
+ * other, so that a vector holds keys and scores need no sums across lanes. Of tensors a score is a dot product along a row
+ * of K, several rows times several keys at a time in registers, whose lanes are then summed together. Either way K is read
+ * from end to end, once per tile of rows. PV: rows of V times the weights of 1, 2 or 4 rows. BLOCK keys of K and V at a
+ * time stay in L1 and L2 while the tiles pass over them. K of the next block is asked for while K is multiplied, and V
+ * while V is, at an even pace: the order of the reads, now K, now V, is none that hardware prefetchers follow, and what is
+ * asked for half a block ahead comes too late. Pages are opened another half a block earlier.
  *
  * The softmax is that of fwd_stream.h: a reference raised lazily, weight -0 for hidden. A row's bits depend on the problem
  * and on the split of its keys only; not on where K and V lie. */
@@ -21,7 +23,7 @@
 #include <string.h>
 
 enum {
-  KEY_SPAN = 22 * BLOCK,
+  KEY_SPAN = 44 * BLOCK, /* beginning anew in memory costs as much as two blocks */
   UNIT_ROWS = 64,
   DECODE_ROWS = 16, /* more are better off with packed K and V */
 };
@@ -57,10 +59,10 @@ static inline size_t decode_scratch_bytes(const struct attn_problem *p, int64_t 
   return decode_layout(&s, p, rows, NULL);
 }
 
-/* Rows of K and V must be contiguous. A cache has no other kernels. */
+/* Rows of K and V of tensors must be contiguous. A cache has no other kernels. */
 static inline bool decode_supports(const struct attn_problem *p)
 {
-  return p->k.d == 1 && p->v.d == 1 && (p->cached || p->G * p->Sq <= DECODE_ROWS);
+  return p->cached || (p->k.d == 1 && p->v.d == 1 && p->G * p->Sq <= DECODE_ROWS);
 }
 
 /* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
@@ -186,14 +188,20 @@ static inline int64_t next_visible(const struct decode *s, int64_t j0, int64_t e
   return j0 < end ? j0 : end;
 }
 
-static inline void decode_block(struct decode *s, const struct block *b, const struct block *next)
+/* next, after: the blocks that follow, or NULL. */
+static inline void decode_block(struct decode *s, const struct block *b, const struct block *next,
+                                const struct block *after)
 {
   const struct attn_problem *p = s->unit->problem;
   const bool edits = attn_edits_scores(p);
   bool hides = false;
+  if (next) open_pages(next->v, next->n, p->v.s);
   for (int64_t r = 0; r < s->rows; r += 4) {
     const int rows = tile_rows(s, r);
-    (rows == 4 ? dots_4 : rows == 2 ? dots_2 : dots_1)(s, r, b, r == 0);
+    if (p->cached)
+      (rows == 4 ? keys_4 : rows == 2 ? keys_2 : keys_1)(s, r, b, r == 0 ? next : NULL);
+    else
+      (rows == 4 ? dots_4 : rows == 2 ? dots_2 : dots_1)(s, r, b, r == 0 ? next : NULL);
   }
   for (int64_t r = 0; r < s->rows; r++) {
     if (ELEMENT_DTYPE == ATTN_I8) scale_scores(s, r, b);
@@ -204,6 +212,7 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
     weigh(s, r, b);
     if (ELEMENT_DTYPE == ATTN_I8) scale_weights(s, r, b);
   }
+  if (after) open_pages(after->k, after->n, p->k.s);
   if (hides && !values_finite(s, b)) {
     values_careful(s, b);
     return;
@@ -233,11 +242,12 @@ static inline void find_block(struct block *b, const struct attn_unit *u, int64_
   }
 }
 
-/* The first keys of a unit: nothing was multiplied yet that could have asked for them line by line. */
-static inline void ask_for_keys(const struct attn_problem *p, const struct block *b)
+/* The first block of a unit: nothing was multiplied yet that could have asked for it line by line. */
+static inline void ask_for(const element *const *base, int64_t keys, int64_t step, int64_t width)
 {
-  for (int64_t j = 0; j < b->n; j++)
-    for (int64_t d = 0; d < p->Dqk; d += LINE) __builtin_prefetch(b->k[j / STRETCH] + j % STRETCH * p->k.s + d, 0, 2);
+  open_pages(base, keys, step);
+  for (int64_t j = 0; j < keys; j++)
+    for (int64_t d = 0; d < width; d += LINE) __builtin_prefetch(base[j / STRETCH] + j % STRETCH * step + d, 0, 2);
 }
 
 ALWAYS_INLINE vf load_any(attn_dtype dtype, const void *base, int64_t at)
@@ -257,7 +267,7 @@ static inline void take_query(const struct decode *s, int64_t r)
   for (int64_t d = whole; d < p->Dqk; d++) dst[d] = attn_element_get(p->dtype, u->q, from + d * p->q.d) * p->q_factor;
   for (int64_t d = p->Dqk; d < s->depth; d++) dst[d] = 0;
   if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, u->row0 + r), dst, 1);
-  for (int64_t d = 0; d < s->depth; d += VL) vf_store(query_at(s, r, d), vf_load(dst + d));
+  put_query(s, r, dst);
 }
 
 /* Row r of the unit, whose maximum and sum stand in the unit: the sink joins them; O = row / sum. */
@@ -289,11 +299,15 @@ static inline void decode_run(const struct attn_unit *u)
   int64_t j0 = s.row[0].first / BLOCK * BLOCK, end = s.row[rows - 1].limit; /* neither falls from row to row */
   if (j0 < u->key0) j0 = u->key0;
   if (end > u->key1) end = u->key1;
-  struct block block[2];
-  j0 = next_visible(&s, j0, end);
-  if (j0 < end) {
-    find_block(&block[0], u, j0, end);
-    ask_for_keys(p, &block[0]);
+  struct block block[3]; /* this one and the two that follow */
+  int64_t at[3];
+  at[0] = next_visible(&s, j0, end);
+  at[1] = next_visible(&s, at[0] + BLOCK, end);
+  for (int i = 0; i < 2; i++)
+    if (at[i] < end) find_block(&block[i], u, at[i], end);
+  if (at[0] < end) {
+    ask_for(block[0].k, block[0].n, p->k.s, p->Dqk);
+    ask_for(block[0].v, block[0].n, p->v.s, p->Dv);
   }
   memset(s.q, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q);
   for (int64_t r = 0; r < rows; r++) {
@@ -303,11 +317,11 @@ static inline void decode_run(const struct attn_unit *u)
   memset(s.sum, 0, (size_t)(rows * VL) * sizeof *s.sum);
   memset(s.o, 0, (size_t)((rows + 1) * s.values) * sizeof *s.o);
   memset(s.s + rows * SCORES, 0, SCORES * sizeof *s.s);
-  for (int turn = 0; j0 < end; turn ^= 1) {
-    const int64_t next = next_visible(&s, j0 + BLOCK, end);
-    if (next < end) find_block(&block[!turn], u, next, end);
-    decode_block(&s, &block[turn], next < end ? &block[!turn] : NULL);
-    j0 = next;
+  for (int turn = 0; at[turn] < end; turn = (turn + 1) % 3) {
+    const int next = (turn + 1) % 3, after = (turn + 2) % 3;
+    at[after] = next_visible(&s, at[next] + BLOCK, end);
+    if (at[after] < end) find_block(&block[after], u, at[after], end);
+    decode_block(&s, &block[turn], at[next] < end ? &block[next] : NULL, at[after] < end ? &block[after] : NULL);
   }
   for (int64_t r = 0; r < rows; r++) {
     const float *o = s.o + r * s.values;

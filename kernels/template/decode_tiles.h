@@ -1,5 +1,6 @@
-/* The two register tiles of decode.h: scores of some keys, and sums of weights times values. K and V are read as they lie;
- * what is multiplied next is asked for meanwhile, line by line at an even pace, so that memory is never idle.
+/* The register tiles of decode.h: scores of some keys, of tensors or of caches, and sums of weights times values. K and V
+ * are read as they lie; what is multiplied next is asked for meanwhile, line by line at an even pace, so that memory is
+ * never idle.
  *
  * The inner loops, a cache line of K or a key of V at a time, ask without deciding anything. Every number of rows has a
  * function of its own, so that the accumulators have all registers. */
@@ -23,6 +24,8 @@ enum {
 #else
   MOST_ACROSS = 4,
 #endif
+  KEY_VECTORS = BLOCK / VL,
+  MOST_KEY_VECTORS = 6, /* of a tile */
 };
 
 struct decode {
@@ -31,7 +34,7 @@ struct decode {
   struct attn_row *row;        /* [rows] */
   float *max;                  /* [rows] reference of the exponentials */
   float *sum;                  /* [rows][VL] */
-  float *q; /* [rows + 2][depth] scaled, padded with 0; see query_at(); beyond rows: padding, one to fill */
+  float *q; /* [rows + 2][depth] scaled, padded with 0; see put_query(); beyond rows: padding, one to fill */
   float *o; /* [rows + 1][values] */
   float *s; /* [rows + 1][SCORES] scores, then weights */
 };
@@ -43,14 +46,64 @@ struct block {
   const float *k_scale[STRETCHES], *v_scale[STRETCHES]; /* int8 only */
 };
 
+/* What is wanted a block later, asked for line by line: while K is multiplied, K of the next block, and V likewise. In the
+ * order of memory where rows are contiguous, else column by column of lines. A line asked for twice costs as much as two.
+ */
+struct ahead {
+  const element *const *base; /* of its stretches */
+  int64_t stretches, lines;   /* of a stretch, or of a row */
+  int64_t row;                /* from row to row; 0: contiguous */
+  int64_t stretch, line;      /* where to go on */
+};
+
+static inline struct ahead ahead_of(const element *const *base, int64_t keys, int64_t step, int64_t width)
+{
+  const bool contiguous = step == width;
+  return (struct ahead){.base = base,
+                        .stretches = (keys + STRETCH - 1) / STRETCH,
+                        .lines = ((contiguous ? STRETCH * width : width) + LINE - 1) / LINE,
+                        .row = contiguous ? 0 : step};
+}
+
+/* Where to ask `times` times for `at_once` lines, *step further each time. Nothing left: own, a line that is there. */
+static inline const element *ahead_take(struct ahead *a, int at_once, int64_t times, const element *own, int64_t *step)
+{
+  *step = 0;
+  if (a->stretch == a->stretches) return own;
+  const element *from = a->base[a->stretch] + a->line * LINE;
+  *step = a->row ? a->row : at_once * LINE;
+  if (!a->row) {
+    a->line += at_once * times;
+    if (a->line >= a->lines) a->line = 0, a->stretch++;
+  } else if (++a->stretch == a->stretches && a->line + at_once < a->lines) {
+    a->line += at_once;
+    a->stretch = 0;
+  }
+  return from;
+}
+
+/* One line of each page: the translation of an address takes longer than what is asked for in between. */
+static inline void open_pages(const element *const *base, int64_t keys, int64_t step)
+{
+  enum { PAGE = 4096 / sizeof(element) };
+  for (int64_t j = 0; j < keys; j += STRETCH)
+    for (int64_t at = 0; at < STRETCH * step; at += PAGE) __builtin_prefetch(base[j / STRETCH] + at, 0, 2);
+}
+
 /* Rows from r on that a tile takes, one of which may be padding. */
 static inline int tile_rows(const struct decode *s, int64_t r) { return s->rows - r >= 3 ? 4 : (int)(s->rows - r); }
 
-/* Element d of row r of Q. The rows of a tile lie beside each other, a vector of each: one pointer reads them all. */
-static inline float *query_at(const struct decode *s, int64_t r, int64_t d)
+/* Stores row r of Q. The rows of a tile lie beside each other, a vector of each, or for the keys of a cache an element of
+ * each: one pointer reads them all. */
+static inline void put_query(const struct decode *s, int64_t r, const float *row)
 {
+  const struct attn_problem *p = s->unit->problem;
   const int64_t first = r / 4 * 4, rows = tile_rows(s, first);
-  return s->q + first * s->depth + d / VL * VL * rows + (r - first) * VL + d % VL;
+  float *to = s->q + first * s->depth;
+  if (p->cached)
+    for (int64_t d = 0; d < p->Dqk; d++) to[d * rows + r - first] = row[d];
+  else
+    for (int64_t d = 0; d < s->depth; d += VL) vf_store(to + d * rows + (r - first) * VL, vf_load(row + d));
 }
 
 /* VL elements of a row of `width`, from d on; 0 beyond its end, which is not touched. */
@@ -103,23 +156,102 @@ ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *cons
   }
 }
 
-/* Scores of rows [first, first + rows). ask: V of the same keys is wanted soon. */
-ALWAYS_INLINE void dots_rows(const struct decode *s, int64_t first, const int rows, const struct block *b, bool ask)
+/* Scores of rows [first, first + rows). K of `next` is asked for meanwhile. */
+ALWAYS_INLINE void dots_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+                             const struct block *next)
 {
   const struct attn_problem *p = s->unit->problem;
   const int keys = across(rows);
-  const int64_t width = p->Dqk, step = p->k.s, soon_step = ask ? p->v.s : p->k.s, last = b->n - 1;
+  const int64_t width = p->Dqk, step = p->k.s, last = b->n - 1, soon_last = next ? next->n - 1 : last;
   const float *q = s->q + first * s->depth;
   float *out = s->s + first * SCORES;
-  const element *const *base = b->k, *const *soon_base = ask ? b->v : b->k;
+  const element *const *base = b->k, *const *soon_base = next ? next->k : b->k;
   for (int64_t j = 0; j <= last; j += keys) {
     const element *key[MOST_ACROSS], *soon[MOST_ACROSS];
     UNROLLED_FOR (x, keys) {
       const int64_t at = j + x < last ? j + x : last; /* beyond the last key it is repeated */
+      const int64_t soon_at = j + x < soon_last ? j + x : soon_last;
       key[x] = base[at / STRETCH] + at % STRETCH * step;
-      soon[x] = soon_base[at / STRETCH] + at % STRETCH * soon_step;
+      soon[x] = soon_base[soon_at / STRETCH] + soon_at % STRETCH * step;
     }
     dots_tile(q, rows, key, width, out + j, soon);
+  }
+}
+
+/* Vectors of keys in a tile of `rows` rows: an equal part of a block. */
+ALWAYS_INLINE int key_vectors(const int rows)
+{
+  const int most = DOTS / rows;
+  return most >= 6 && KEY_VECTORS % 6 == 0 ? 6 : most >= 4 && KEY_VECTORS % 4 == 0 ? 4 : 3;
+}
+
+enum { KEY_STEPS = 16 }; /* elements from decision to decision what is asked for */
+
+/* Lines that are asked for in KEY_STEPS steps: all of the next block's K in three quarters of the passes over this one's.
+ */
+ALWAYS_INLINE int key_lines(const int rows)
+{
+  return KEY_STEPS * (int)sizeof(element) / (KEY_VECTORS / key_vectors(rows) > 1 ? 2 : 1);
+}
+
+/* Of `rows` rows: out[i][x] = q[i] . the keys of vector x. K of a cache has element d of STRETCH keys beside each other, so
+ * there are no sums across lanes. Of rows and vectors, the fewer stay in registers while the others pass. */
+ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *const key[MOST_KEY_VECTORS], int64_t depth,
+                             float *out, struct ahead *ahead)
+{
+  const int nv = key_vectors(rows), asked = key_lines(rows), turn = asked < KEY_STEPS ? KEY_STEPS / asked : 1;
+  const int lines = asked * turn / KEY_STEPS;
+  vf acc[DOTS];
+  int64_t d = 0;
+  UNROLLED_FOR (i, rows * nv) acc[i] = vf_zero();
+#define KEYS_AT(at)                                                                                                        \
+  do {                                                                                                                     \
+    if (rows < nv) {                                                                                                       \
+      vf left[4];                                                                                                          \
+      UNROLLED_FOR (i, rows) left[i] = vf_keep(vf_set(q[i]));                                                              \
+      UNROLLED_FOR (x, nv) {                                                                                               \
+        const vf right = vf_keep(el_load(key[x] + (at)*STRETCH));                                                          \
+        UNROLLED_FOR (i, rows) acc[i * nv + x] = vf_fma(left[i], right, acc[i * nv + x]);                                  \
+      }                                                                                                                    \
+    } else {                                                                                                               \
+      vf right[MOST_KEY_VECTORS];                                                                                          \
+      UNROLLED_FOR (x, nv) right[x] = el_load(key[x] + (at)*STRETCH);                                                      \
+      UNROLLED_FOR (i, rows) {                                                                                             \
+        const vf left = vf_keep(vf_set(q[i]));                                                                             \
+        UNROLLED_FOR (x, nv) acc[i * nv + x] = vf_fma(left, right[x], acc[i * nv + x]);                                    \
+      }                                                                                                                    \
+    }                                                                                                                      \
+    q += rows;                                                                                                             \
+  } while (0)
+  while (d + KEY_STEPS <= depth) {
+    int64_t step;
+    const element *soon = ahead_take(ahead, lines, KEY_STEPS / turn, key[0], &step);
+    for (const int64_t end = d + KEY_STEPS; d < end; d += turn, soon += step) {
+      UNROLLED_FOR (x, lines) __builtin_prefetch(soon + x * LINE, 0, 2);
+      UNROLLED_FOR (c, turn) KEYS_AT(d + c);
+    }
+  }
+  for (; d < depth; d++) KEYS_AT(d);
+#undef KEYS_AT
+  UNROLLED_FOR (i, rows)
+    UNROLLED_FOR (x, nv) vf_store(out + i * SCORES + x * VL, acc[i * nv + x]);
+}
+
+/* dots_rows() for the keys of a cache. Lanes beyond the last key hold anything. */
+ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+                             const struct block *next)
+{
+  const int64_t depth = s->unit->problem->Dqk;
+  const int nv = key_vectors(rows);
+  struct ahead ahead = {0};
+  if (next) ahead = ahead_of(next->k, next->n, depth, depth);
+  for (int64_t j = 0; j < b->n; j += nv * VL) {
+    const element *key[MOST_KEY_VECTORS];
+    UNROLLED_FOR (x, nv) {
+      const int64_t at = j + x * VL < b->n ? j + x * VL : 0;
+      key[x] = b->k[at / STRETCH] + at % STRETCH;
+    }
+    keys_tile(s->q + first * s->depth, rows, key, depth, s->s + first * SCORES + j, &ahead);
   }
 }
 
@@ -145,23 +277,22 @@ ALWAYS_INLINE void values_tile(vf *acc, const int rows, const int nv, const elem
   }
 }
 
-/* o += weights * V for `rows` rows and nv vectors of values from `left` on, in pass `turn` over the keys. Of K of `next`,
- * which is wanted soon, each pass asks for lines of its own: asking again for what is on its way costs more than it brings.
- */
+/* o += weights * V for `rows` rows and nv vectors of values from `left` on. */
 ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv,
-                                  const struct block *b, int64_t left, int64_t turn, const struct block *next)
+                                  const struct block *b, int64_t left, struct ahead *ahead)
 {
   const struct attn_problem *p = s->unit->problem;
-  const int64_t step = p->v.s, line = turn * lines_at_once(nv) * LINE;
+  const int64_t step = p->v.s;
   const float *w = s->s + first * SCORES;
   vf acc[DOTS];
   UNROLLED_FOR (i, rows * nv) acc[i] = vf_zero();
   if (left + nv * VL <= p->Dv) {
     for (int64_t j = 0; j < b->n; j += STRETCH) {
       const int64_t n = b->n - j < STRETCH ? b->n - j : STRETCH;
-      const bool asks = next && j < next->n && line < p->Dqk;
       const element *v = b->v[j / STRETCH] + left;
-      values_tile(acc, rows, nv, v, step, w + j, n, asks ? next->k[j / STRETCH] + line : v, asks ? p->k.s : step);
+      int64_t soon_step;
+      const element *soon = ahead_take(ahead, lines_at_once(nv), n, v, &soon_step);
+      values_tile(acc, rows, nv, v, step, w + j, n, soon, soon_step);
     }
   } else {
     for (int64_t j = 0; j < b->n; j++)
@@ -177,24 +308,33 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
     }
 }
 
-/* As many vectors at a time as there are accumulators for; of 3, no single one is left over if it can be helped. */
+/* As many vectors at a time as there are accumulators for; of 3, no single one is left over if it can be helped. V of
+ * `next` is asked for meanwhile. */
 ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
                                const struct block *next)
 {
   const int most = across(rows);
-  int64_t left = 0, turn = 0, vectors = s->unit->problem->Dv / VL;
-  for (; vectors >= most && (most != 3 || vectors != 4); vectors -= most, left += most * VL, turn++)
-    values_columns(s, first, rows, most, b, left, turn, next);
+  const struct attn_problem *p = s->unit->problem;
+  int64_t left = 0, vectors = p->Dv / VL;
+  struct ahead ahead = {0};
+  if (next) ahead = ahead_of(next->v, next->n, p->v.s, p->Dv);
+  for (; vectors >= most && (most != 3 || vectors != 4); vectors -= most, left += most * VL)
+    values_columns(s, first, rows, most, b, left, &ahead);
   if (most == 3)
-    for (; vectors >= 2; vectors -= 2, left += 2 * VL, turn++) values_columns(s, first, rows, 2, b, left, turn, next);
-  for (; left < s->values; left += VL, turn++) values_columns(s, first, rows, 1, b, left, turn, next);
+    for (; vectors >= 2; vectors -= 2, left += 2 * VL) values_columns(s, first, rows, 2, b, left, &ahead);
+  for (; left < s->values; left += VL) values_columns(s, first, rows, 1, b, left, &ahead);
 }
 
 #define DECODE_ROWS_OF(rows)                                                                                               \
   __attribute__((noinline)) static void dots_##rows(const struct decode *s, int64_t first, const struct block *b,          \
-                                                    bool ask)                                                              \
+                                                    const struct block *next)                                              \
   {                                                                                                                        \
-    dots_rows(s, first, rows, b, ask);                                                                                     \
+    dots_rows(s, first, rows, b, next);                                                                                    \
+  }                                                                                                                        \
+  __attribute__((noinline)) static void keys_##rows(const struct decode *s, int64_t first, const struct block *b,          \
+                                                    const struct block *next)                                              \
+  {                                                                                                                        \
+    keys_rows(s, first, rows, b, next);                                                                                    \
   }                                                                                                                        \
   __attribute__((noinline)) static void values_##rows(const struct decode *s, int64_t first, const struct block *b,        \
                                                       const struct block *next)                                            \

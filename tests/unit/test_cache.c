@@ -62,6 +62,12 @@ static void attend(attn_cache *c, int64_t queries, float *o)
   free(q);
 }
 
+/* Where element d of the key at place j stands in a head's K. */
+static int64_t key_in_view(const attn_cache_view *v, int64_t j, int64_t d)
+{
+  return j / ATTN_CACHE_BLOCK * ATTN_CACHE_BLOCK * v->k_stride.s + j % ATTN_CACHE_BLOCK + d * v->k_stride.d;
+}
+
 static void refused(attn_status got, attn_status expected, const char *field, const char *value)
 {
   if (got != expected)
@@ -134,11 +140,12 @@ static void chunks_leave_the_same_bits(void **state)
       const size_t bytes = attn_element_bytes(dtypes[t]);
       for (int64_t h = 0; h < HKV; h++)
         for (int64_t j = 0; j < lengths[b]; j++) {
-          const int64_t at = b * v.k_stride.b + h * v.k_stride.h + j * v.k_stride.s;
-          const int64_t there = x.pages[j / PAGE] * x.k_page + h * x.k_stride.h + j % PAGE * x.k_stride.s;
-          assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)w.k + (size_t)at * bytes, DQK * bytes);
-          assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)x.k + (size_t)there * bytes,
-                              DQK * bytes);
+          for (int64_t d = 0; d < DQK; d++) {
+            const int64_t at = b * v.k_stride.b + h * v.k_stride.h + key_in_view(&v, j, d);
+            const int64_t there = x.pages[j / PAGE] * x.k_page + h * x.k_stride.h + key_in_view(&x, j % PAGE, d);
+            assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)w.k + (size_t)at * bytes, bytes);
+            assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)x.k + (size_t)there * bytes, bytes);
+          }
           const int64_t v_at = b * v.v_stride.b + h * v.v_stride.h + j * v.v_stride.s;
           assert_memory_equal((const char *)v.v + (size_t)v_at * bytes, (const char *)w.v + (size_t)v_at * bytes,
                               DV * bytes);
@@ -296,10 +303,10 @@ static void quantised_within_half_a_step(void **state)
   for (int64_t j = 0; j < 60; j++)
     for (int64_t h = 0; h < HKV; h++) {
       const float scale = view.k_scale[h * view.scale_h + j];
-      const int8_t *k = (const int8_t *)view.k + h * view.k_stride.h + j * view.k_stride.s;
       for (int64_t d = 0; d < DQK; d++) {
-        assert_true(k[d] >= -127);
-        assert_true(fabsf(k[d] * scale - text.k[(j * HKV + h) * DQK + d]) <= 0.5001f * scale);
+        const int8_t k = ((const int8_t *)view.k)[h * view.k_stride.h + key_in_view(&view, j, d)];
+        assert_true(k >= -127);
+        assert_true(fabsf(k * scale - text.k[(j * HKV + h) * DQK + d]) <= 0.5001f * scale);
       }
     }
   assert_true(isnan(view.v_scale[2]) && !isnan(view.v_scale[3]));
