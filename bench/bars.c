@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* of a shape: no layer */
+
 const struct bench_preset_shape bench_bar_shapes[BENCH_BAR_SHAPES] = {
     [BAR_D64] = {"2k, D 64", {ATTN_F32, 1, 8, 8, 2048, 2048, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
     [BAR_CAUSAL64] = {"4k, D 64, causal",

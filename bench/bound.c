@@ -1,5 +1,7 @@
 #include "bound.h"
 
+#include <math.h>
+
 static const double f32_bound = 2e-6;
 
 double bench_error_bound(attn_dtype dtype, const struct attn_kernel *kernel)
@@ -12,5 +14,7 @@ double bench_error_bound(attn_dtype dtype, const struct attn_kernel *kernel)
   }
   return 0;
 }
+
+double bench_layer_bound(double terms) { return f32_bound + 0.9 * 0x1p-24 * sqrt(terms); }
 
 double bench_lse_bound(void) { return f32_bound; }

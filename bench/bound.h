@@ -12,6 +12,10 @@
  * much once more: relative to O, the error of O is that of one weight. */
 double bench_error_bound(attn_dtype dtype, const struct attn_kernel *kernel);
 
+/* The same of a layer, whose projections of Q, K, V and the output are sums of so many terms altogether: sums of n terms ~
+ * N(0, 1/n) err by 0.3 u sqrt(n), independently; three standard deviations of that are added. docs/numerics.md. */
+double bench_layer_bound(double terms);
+
 /* Largest |lse - oracle| / max(1, |oracle|): the sum of positive weights is better conditioned than O, and it is
  * stored as f32 whatever the data type. */
 double bench_lse_bound(void);

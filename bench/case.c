@@ -21,9 +21,19 @@ static const struct {
              {"Skv", offsetof(struct bench_shape, Skv)}, {"Dqk", offsetof(struct bench_shape, Dqk)},
              {"Dv", offsetof(struct bench_shape, Dv)}};
 enum { SIZES = sizeof sizes / sizeof *sizes };
+
+/* Of a layer: after the mask, all of them or none. */
+static const struct {
+  const char *name;
+  size_t offset;
+  int least;
+} widths[] = {{"Wq", offsetof(struct bench_shape, Wq), 1},
+              {"Wkv", offsetof(struct bench_shape, Wkv), 1},
+              {"Wo", offsetof(struct bench_shape, Wo), 0}};
+enum { WIDTHS = sizeof widths / sizeof *widths };
 static const long long size_limit = 1ll << 31, thread_limit = 4096;
 
-static int64_t *size_of_field(struct bench_shape *shape, int i) { return (int64_t *)((char *)shape + sizes[i].offset); }
+static int64_t *field_at(struct bench_shape *shape, size_t offset) { return (int64_t *)((char *)shape + offset); }
 
 static bool fail(char *error, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static bool fail(char *error, size_t bytes, const char *format, ...)
@@ -35,8 +45,9 @@ static bool fail(char *error, size_t bytes, const char *format, ...)
   return false;
 }
 
-/* "key:number" with a plain decimal number in 1..limit. */
-static bool parse_field(int64_t *value, const char *field, const char *key, long long limit, char *error, size_t bytes)
+/* "key:number" with a plain decimal number in least..limit. */
+static bool parse_field(int64_t *value, const char *field, const char *key, long long least, long long limit, char *error,
+                        size_t bytes)
 {
   const size_t length = strlen(key);
   if (strncmp(field, key, length) || field[length] != ':')
@@ -46,7 +57,8 @@ static bool parse_field(int64_t *value, const char *field, const char *key, long
     return fail(error, bytes, "%s: '%s' is not a plain decimal number", key, digits);
   errno = 0;
   const long long number = strtoll(digits, NULL, 10);
-  if (errno || number < 1 || number > limit) return fail(error, bytes, "%s: %s is not within 1..%lld", key, digits, limit);
+  if (errno || number < least || number > limit)
+    return fail(error, bytes, "%s: %s is not within %lld..%lld", key, digits, least, limit);
   *value = number;
   return true;
 }
@@ -72,23 +84,33 @@ static bool is_kernel_name(const char *text)
          strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
 }
 
+/* What may stand between mask and threads; field[*at] is the first that does not. */
+static bool parse_options(struct bench_shape *shape, char *const *field, int n, int *at, char *error, size_t bytes)
+{
+  if (*at == n || strncmp(field[*at], "Wq:", 3)) return true;
+  for (int i = 0; i < WIDTHS; i++, ++*at)
+    if (!parse_field(field_at(shape, widths[i].offset), *at < n ? field[*at] : "", widths[i].name, widths[i].least,
+                     size_limit, error, bytes))
+      return false;
+  return shape->dtype == ATTN_F32 ||
+         fail(error, bytes, "Wq: a layer computes in f32, not %s", bench_dtype_name(shape->dtype));
+}
+
 bool bench_case_parse(struct bench_case *out, const char *text, char *error, size_t error_bytes)
 {
-  enum { FIELDS = 3 + SIZES + 2 };
+  enum { FIELDS = 3 + SIZES + 2, MOST_FIELDS = FIELDS + WIDTHS + 1 };
   static const char grammar[] = "attn/<kernel>/<dtype>/B:n/Hq:n/Hkv:n/Sq:n/Skv:n/Dqk:n/Dv:n/<mask>/T:n";
-  char copy[BENCH_CASE_NAME_BYTES], *field[FIELDS + 1], *next = copy;
+  char copy[BENCH_CASE_NAME_BYTES], *field[MOST_FIELDS + 1], *next = copy;
   struct bench_case c = {0};
   int64_t threads;
-  int n = 0, index = 0;
+  int n = 0, index = 0, at = 4 + SIZES;
   if (strlen(text) >= sizeof copy) return fail(error, error_bytes, "longer than %zu characters", sizeof copy - 1);
   strcpy(copy, text);
-  while (next && n <= FIELDS) {
+  while (next && n <= MOST_FIELDS) {
     field[n++] = next;
     next = strchr(next, '/');
     if (next) *next++ = 0;
   }
-  if (next || (n == FIELDS + 1 && strcmp(field[FIELDS], "real_time")))
-    return fail(error, error_bytes, "'%s' follows T:<threads>, where only real_time may", field[FIELDS]);
   if (n < FIELDS) return fail(error, error_bytes, "has %d of the %d fields of %s", n, FIELDS, grammar);
   if (strcmp(field[0], "attn")) return fail(error, error_bytes, "begins with '%s' instead of 'attn'", field[0]);
   if (!is_kernel_name(field[1]))
@@ -99,12 +121,16 @@ bool bench_case_parse(struct bench_case *out, const char *text, char *error, siz
   if (!parse_word(&index, field[2], "dtype", dtype_names, DTYPES, error, error_bytes)) return false;
   c.shape.dtype = dtypes[index].dtype;
   for (int i = 0; i < SIZES; i++)
-    if (!parse_field(size_of_field(&c.shape, i), field[3 + i], sizes[i].name, size_limit, error, error_bytes)) return false;
+    if (!parse_field(field_at(&c.shape, sizes[i].offset), field[3 + i], sizes[i].name, 1, size_limit, error, error_bytes))
+      return false;
   if (c.shape.Hq % c.shape.Hkv)
     return fail(error, error_bytes, "Hq: %lld is not a multiple of Hkv: %lld", (long long)c.shape.Hq,
                 (long long)c.shape.Hkv);
   if (!bench_mask_parse(&c.shape.mask, field[3 + SIZES], error, error_bytes)) return false;
-  if (!parse_field(&threads, field[4 + SIZES], "T", thread_limit, error, error_bytes)) return false;
+  if (!parse_options(&c.shape, field, n, &at, error, error_bytes)) return false;
+  if (!parse_field(&threads, at < n ? field[at] : "", "T", 1, thread_limit, error, error_bytes)) return false;
+  if (++at < n && (at + 1 < n || strcmp(field[at], "real_time")))
+    return fail(error, error_bytes, "'%s' follows T:<threads>, where only real_time may", field[at]);
   c.threads = (int)threads;
   *out = c;
   return true;
@@ -112,33 +138,40 @@ bool bench_case_parse(struct bench_case *out, const char *text, char *error, siz
 
 char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYTES])
 {
-  const struct bench_shape *s = &c->shape;
-  int used = snprintf(name, BENCH_CASE_NAME_BYTES, "attn/%s/%s", c->kernel, bench_dtype_name(s->dtype));
-  for (int i = 0; i < SIZES; i++) {
-    struct bench_shape copy = *s;
-    used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", sizes[i].name,
-                     (long long)*size_of_field(&copy, i));
-  }
+  struct bench_shape s = c->shape;
   char mask[BENCH_MASK_NAME_BYTES];
-  snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s/T:%d", bench_mask_print(s->mask, mask), c->threads);
+  int used = snprintf(name, BENCH_CASE_NAME_BYTES, "attn/%s/%s", c->kernel, bench_dtype_name(s.dtype));
+  for (int i = 0; i < SIZES; i++)
+    used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", sizes[i].name,
+                     (long long)*field_at(&s, sizes[i].offset));
+  used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s", bench_mask_print(s.mask, mask));
+  for (int i = 0; i < WIDTHS && s.Wq; i++)
+    used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", widths[i].name,
+                     (long long)*field_at(&s, widths[i].offset));
+  snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/T:%d", c->threads);
   return name;
 }
 
 char *bench_shape_describe(const struct bench_shape *s, char *text, size_t bytes)
 {
-  char heads[48], keys[48], sizes_text[48], mask[BENCH_MASK_NAME_BYTES];
+  char heads[48], keys[48], sizes_text[48], mask[BENCH_MASK_NAME_BYTES], in[48], out[24];
   snprintf(heads, sizeof heads, s->Hq == s->Hkv ? "H%lld" : "H%lld/%lld", (long long)s->Hq, (long long)s->Hkv);
   snprintf(keys, sizeof keys, s->Sq == s->Skv ? "S%lld" : "S%lldx%lld", (long long)s->Sq, (long long)s->Skv);
   snprintf(sizes_text, sizeof sizes_text, s->Dqk == s->Dv ? "D%lld" : "D%lld,%lld", (long long)s->Dqk, (long long)s->Dv);
   snprintf(text, bytes, "B%lld %s %s %s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
            s->mask ? bench_mask_print(s->mask, mask) : "");
+  if (!s->Wq) return text;
+  const size_t used = strlen(text);
+  snprintf(in, sizeof in, s->Wq == s->Wkv ? "%lld" : "%lld,%lld", (long long)s->Wq, (long long)s->Wkv);
+  snprintf(out, sizeof out, ">%lld", (long long)s->Wo);
+  snprintf(text + used, bytes - used, " layer %s%s", in, s->Wo ? out : "");
   return text;
 }
 
 bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b)
 {
   return a->dtype == b->dtype && a->B == b->B && a->Hq == b->Hq && a->Hkv == b->Hkv && a->Sq == b->Sq && a->Skv == b->Skv &&
-         a->Dqk == b->Dqk && a->Dv == b->Dv && a->mask == b->mask;
+         a->Dqk == b->Dqk && a->Dv == b->Dv && a->mask == b->mask && a->Wq == b->Wq && a->Wkv == b->Wkv && a->Wo == b->Wo;
 }
 
 bool bench_case_equal(const struct bench_case *a, const struct bench_case *b)

@@ -1,6 +1,7 @@
 /* The name of a case, which is its reproducer:
- *   attn/<kernel>/<dtype>/B:1/Hq:32/Hkv:8/Sq:1/Skv:4096/Dqk:128/Dv:128/<mask>/T:16[/real_time]
- * (masks: mask.h).
+ *   attn/<kernel>/<dtype>/B:1/Hq:32/Hkv:8/Sq:1/Skv:4096/Dqk:128/Dv:128/<mask>[/<options>]/T:16[/real_time]
+ * (masks: mask.h). Options: Wq:768/Wkv:1024/Wo:768, all or none, makes it a whole layer (layer.h): the widths of the query,
+ * of the key and value, and of the output (0: no output projection).
  * Parsed strictly, so that a name pasted from a report either runs exactly that case or says which field is wrong. */
 #ifndef BENCH_CASE_H
 #define BENCH_CASE_H
@@ -16,6 +17,7 @@ struct bench_shape {
   attn_dtype dtype;
   int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv;
   bench_mask mask;
+  int64_t Wq, Wkv, Wo; /* of a layer; Wq 0: attention alone */
 };
 
 /* What is timed: a shape by a kernel on a number of threads. */
@@ -35,6 +37,8 @@ char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYT
 
 /* "B1 H32/8 S2048 D128 causal": the shape for a person. Returns text. */
 char *bench_shape_describe(const struct bench_shape *shape, char *text, size_t bytes);
+
+static inline bool bench_shape_is_layer(const struct bench_shape *shape) { return shape->Wq > 0; }
 
 bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b);
 bool bench_case_equal(const struct bench_case *a, const struct bench_case *b);

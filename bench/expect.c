@@ -1,6 +1,5 @@
 #include "expect.h"
 
-#include "bound.h"
 #include "team.h"
 
 #include <math.h>
@@ -19,7 +18,9 @@ static struct position position_of(const struct attn_problem *p, int64_t row)
 
 struct job {
   struct bench_expectation *e;
-  const struct bench_tensors *t;
+  bench_expect_row *row;
+  const void *context;
+  int64_t Skv;
   atomic_llong next;
   atomic_bool failed;
 };
@@ -27,17 +28,14 @@ struct job {
 static void compute(void *context, int thread, int threads)
 {
   struct job *job = context;
-  const struct attn_problem *p = &job->t->problem;
   (void)thread, (void)threads;
-  double *scores = malloc((size_t)p->Skv * sizeof *scores);
+  double *scores = malloc((size_t)job->Skv * sizeof *scores);
   if (!scores) {
     atomic_store(&job->failed, true);
     return;
   }
-  for (int64_t n; (n = atomic_fetch_add(&job->next, 1)) < job->e->rows;) {
-    const struct position at = position_of(p, job->e->row[n]);
-    attn_oracle_row(p, &job->t->args, at.b, at.h, at.i, job->e->o + n * p->Dv, &job->e->lse[n], scores);
-  }
+  for (int64_t n; (n = atomic_fetch_add(&job->next, 1)) < job->e->rows;)
+    if (!job->row(job->context, job->e, n, scores)) atomic_store(&job->failed, true);
   free(scores);
 }
 
@@ -57,23 +55,22 @@ static void choose_rows(struct bench_expectation *e, int64_t total, uint64_t see
   e->row[e->rows - 1] = total - 1;
 }
 
-bool bench_expect_create(struct bench_expectation *e, const struct bench_tensors *t, double most_multiply_adds,
-                         uint64_t seed, int threads)
+bool bench_expect_create_by(struct bench_expectation *e, bench_expect_row *row, const void *context, int64_t total,
+                            int64_t width, int64_t Skv, double multiply_adds, double most_multiply_adds, uint64_t seed,
+                            int threads)
 {
   enum { FEWEST_ROWS = 32 };
-  const struct attn_problem *p = &t->problem;
-  const int64_t total = p->B * p->Hq * p->Sq;
-  const double affordable = most_multiply_adds / ((double)p->Skv * (double)(p->Dqk + p->Dv));
-  *e = (struct bench_expectation){.rows = affordable < FEWEST_ROWS ? FEWEST_ROWS : total};
+  const double affordable = most_multiply_adds / multiply_adds;
+  *e = (struct bench_expectation){.rows = affordable < FEWEST_ROWS ? FEWEST_ROWS : total, .width = width};
   if (affordable >= FEWEST_ROWS && affordable < (double)total) e->rows = (int64_t)affordable;
   if (e->rows >= total) {
     e->rows = total;
     e->all = true;
   }
   e->row = malloc((size_t)e->rows * sizeof *e->row);
-  e->o = malloc((size_t)e->rows * (size_t)p->Dv * sizeof *e->o);
+  e->o = malloc((size_t)e->rows * (size_t)width * sizeof *e->o);
   e->lse = malloc((size_t)e->rows * sizeof *e->lse);
-  struct job job = {.e = e, .t = t};
+  struct job job = {.e = e, .row = row, .context = context, .Skv = Skv};
   bool ok = e->row && e->o && e->lse;
   if (ok) {
     choose_rows(e, total, seed);
@@ -83,9 +80,25 @@ bool bench_expect_create(struct bench_expectation *e, const struct bench_tensors
     bench_expect_destroy(e);
     return false;
   }
-  for (int64_t n = 0; n < e->rows * p->Dv; n++)
+  for (int64_t n = 0; n < e->rows * width; n++)
     if (fabs(e->o[n]) > e->max_abs) e->max_abs = fabs(e->o[n]);
   return true;
+}
+
+static bool attention_row(const void *context, struct bench_expectation *e, int64_t n, double *scores)
+{
+  const struct bench_tensors *t = context;
+  const struct position at = position_of(&t->problem, e->row[n]);
+  attn_oracle_row(&t->problem, &t->args, at.b, at.h, at.i, e->o + n * e->width, &e->lse[n], scores);
+  return true;
+}
+
+bool bench_expect_create(struct bench_expectation *e, const struct bench_tensors *t, double most_multiply_adds,
+                         uint64_t seed, int threads)
+{
+  const struct attn_problem *p = &t->problem;
+  return bench_expect_create_by(e, attention_row, t, p->B * p->Hq * p->Sq, p->Dv, p->Skv,
+                                (double)p->Skv * (double)(p->Dqk + p->Dv), most_multiply_adds, seed, threads);
 }
 
 void bench_expect_destroy(struct bench_expectation *e)
@@ -113,11 +126,10 @@ static bool find_not_finite(const struct bench_tensors *t, char *why, size_t byt
   return false;
 }
 
-struct bench_verdict bench_expect_check(const struct bench_expectation *e, const struct attn_kernel *kernel,
-                                        const struct bench_tensors *t)
+struct bench_verdict bench_expect_check(const struct bench_expectation *e, double bound, const struct bench_tensors *t)
 {
   const struct attn_problem *p = &t->problem;
-  const double bound = bench_error_bound(p->dtype, kernel), unit = e->max_abs > 0 ? e->max_abs : 1;
+  const double unit = e->max_abs > 0 ? e->max_abs : 1;
   struct bench_verdict verdict = {.right = false};
   if (find_not_finite(t, verdict.why, sizeof verdict.why)) {
     verdict.error = NAN;

@@ -205,6 +205,7 @@ static void put_constants(json_t *object, const struct bench_row *row)
   put_real(object, "fma_roof_gflops", row->fma_roof / 1e9);
   put_real(object, "read_roof_gbytes_per_s", row->read_roof / 1e9);
   put_text(object, "label", row->label);
+  if (*row->kernels) put_text(object, "kernels", row->kernels);
 }
 
 static json_t *make_repetition(const struct bench_row *row, int family, int index, const struct counters *counted)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* of a shape: no layer */
+
 /* Sizes from the models' published configurations. */
 #define BERT_BASE                                                                                                          \
   {                                                                                                                        \
@@ -113,6 +115,24 @@ static const struct bench_preset_shape variants[] = {
     {"16k, window 1024", VARIANT_16K(BENCH_WINDOW(BENCH_MASK_WINDOW, 1024)), BENCH_STREAMING, true},
 };
 
+/* Projections and all. CLIP ViT-L/14 at 336 x 336 as in "small"; the encoder of BERT-base; Llama-3.1-8B on a short prompt,
+ * whose weights no cache holds. */
+static const struct bench_preset_shape layer[] = {
+    {"cross-modal layer 77 x 577",
+     {ATTN_F32, 1, 12, 12, 77, 577, 64, 64, BENCH_MASK_NONE, 768, 1024, 768},
+     BENCH_STREAMING,
+     false},
+    {"cross-modal, no output proj.",
+     {ATTN_F32, 1, 12, 12, 77, 577, 64, 64, BENCH_MASK_NONE, 768, 1024, 0},
+     BENCH_STREAMING,
+     false},
+    {"bert-base layer", {ATTN_F32, 1, 12, 12, 512, 512, 64, 64, BENCH_MASK_NONE, 768, 768, 768}, BENCH_STREAMING, false},
+    {"llama-3.1-8b layer, 256",
+     {ATTN_F32, 1, 32, 8, 256, 256, 128, 128, BENCH_MASK_CAUSAL, 4096, 4096, 4096},
+     BENCH_STREAMING,
+     true},
+};
+
 /* One query a sequence over a cache beyond the last-level cache. */
 #define DECODE(type, B, Hq, Hkv, Skv, D)                                                                                   \
   {                                                                                                                        \
@@ -153,6 +173,7 @@ const struct bench_preset bench_presets[] = {
     {"serving", "decoding as models are served: heads of known models, 1 to 16 sequences, 1k to 128k", SHAPES(serving), 5,
      0.1},
     {"variants", "what masks, windows, softcap, ALiBi and sinks cost, relative to none", SHAPES(variants), 5, 0.1},
+    {"layer", "whole layers: projections, attention, output projection", SHAPES(layer), 5, 0.1},
     {"small", "short sequences and single heads", SHAPES(small), 5, 0.05},
     {"full", "model shapes, long and odd ones, masks; every kernel where it can finish", SHAPES(full), 7, 0.2},
 };

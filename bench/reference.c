@@ -1,7 +1,7 @@
 #include "reference.h"
 
+#include "bound.h"
 #include "clock.h"
-#include "expect.h"
 #include "timing.h"
 
 #include <math.h>
@@ -9,6 +9,8 @@
 
 /* A tenth of a second of scalar code; three repetitions of it cost less than the case they are compared with. */
 static const double most_flops_per_thread = 4e8;
+/* A layer is not cut, for its weights are of one piece: up to a second of scalar code. */
+static const double most_layer_flops_per_thread = 4e9;
 static const double check_multiply_adds = 2e7, min_time_s = 0.02;
 enum { REPETITIONS = 3 };
 
@@ -20,23 +22,20 @@ static bool is_reference(const struct attn_kernel *kernel, enum bench_reference_
   return kind == BENCH_REFERENCE_AUTOVEC ? bench_kernel_is_autovec(kernel) : kernel->isa == ATTN_ISA_SCALAR;
 }
 
-/* Flops a second; NaN if the kernel cannot run here, is wrong or was interrupted. */
-static double measure(const struct attn_kernel *kernel, struct bench_tensors *t, const struct bench_expectation *expected,
-                      int threads, const struct bench_settings *settings, struct bench_roofs *roofs)
+/* Seconds of a call; NaN if it fails, is wrong or was interrupted. */
+static double time_call(const struct attn_kernel *kernel, const struct bench_call *call, struct bench_tensors *out,
+                        const struct bench_expectation *expected, double bound, int threads,
+                        const struct bench_settings *settings, struct bench_roofs *roofs)
 {
-  const attn_options options = {.kernel = kernel->name, .threads = threads};
-  attn_plan *plan;
-  double rate = NAN;
-  if (attn_plan_create(&plan, &t->desc, &options)) return rate;
+  double seconds = NAN;
   struct gbench_repetition repetition[REPETITIONS];
   const double start = bench_clock();
-  bench_tensors_poison(t);
-  if (!attn_run(plan, &t->args) && bench_expect_check(expected, kernel, t).right) {
-    struct bench_timing timing = {.plan = plan,
-                                  .args = &t->args,
+  bench_tensors_poison(out);
+  if (!bench_call_run(call) && bench_expect_check(expected, bound, out).right) {
+    struct bench_timing timing = {.call = *call,
                                   .roofs = roofs,
                                   .isa = kernel->isa,
-                                  .threads = attn_plan_threads(plan),
+                                  .threads = threads,
                                   .expected_s = bench_clock() - start,
                                   .min_time_s = min_time_s,
                                   .repetitions = REPETITIONS,
@@ -44,11 +43,40 @@ static double measure(const struct attn_kernel *kernel, struct bench_tensors *t,
     if (bench_time(kernel->name, &timing, repetition)) {
       double times[REPETITIONS];
       for (int i = 0; i < REPETITIONS; i++) times[i] = repetition[i].real_s;
-      rate = attn_problem_flops(&t->problem) / bench_median(times, REPETITIONS);
+      seconds = bench_median(times, REPETITIONS);
     }
   }
+  return seconds;
+}
+
+/* Flops a second; NaN if the kernel cannot run here, is wrong or was interrupted. */
+static double measure(const struct attn_kernel *kernel, struct bench_tensors *t, const struct bench_expectation *expected,
+                      int threads, const struct bench_settings *settings, struct bench_roofs *roofs)
+{
+  const attn_options options = {.kernel = kernel->name, .threads = threads};
+  attn_plan *plan;
+  if (attn_plan_create(&plan, &t->desc, &options)) return NAN;
+  const struct bench_call call = {.plan = plan, .args = &t->args};
+  const double seconds = time_call(kernel, &call, t, expected, bench_error_bound(t->problem.dtype, kernel),
+                                   attn_plan_threads(plan), settings, roofs);
   attn_plan_destroy(plan);
-  return rate;
+  return attn_problem_flops(&t->problem) / seconds;
+}
+
+/* *found: whether it is there already. More thread counts than slots: measured again when needed again. */
+static struct bench_reference *slot_of(struct bench_reference_cache *cache, enum bench_reference_kind kind, int threads,
+                                       bool *found)
+{
+  struct bench_reference *slot = NULL;
+  *found = false;
+  for (int i = 0; i < BENCH_REFERENCE_THREADS && !slot; i++) {
+    struct bench_reference *s = &cache->slot[kind][i];
+    *found = s->threads == threads;
+    if (*found || !s->threads) slot = s;
+  }
+  if (!slot) slot = &cache->slot[kind][0];
+  if (!*found) *slot = (struct bench_reference){.threads = threads, .flops = NAN};
+  return slot;
 }
 
 const struct bench_reference *bench_reference_get(struct bench_reference_cache *cache, const struct bench_tensors *whole,
@@ -56,16 +84,11 @@ const struct bench_reference *bench_reference_get(struct bench_reference_cache *
                                                   const struct bench_settings *settings, struct bench_roofs *roofs)
 {
   static const struct bench_reference none = {.flops = NAN};
-  struct bench_reference *slot = NULL;
-  for (int i = 0; i < BENCH_REFERENCE_THREADS && !slot; i++) {
-    struct bench_reference *s = &cache->slot[kind][i];
-    if (s->threads == threads) return s;
-    if (!s->threads) slot = s;
-  }
-  if (!slot) slot = &cache->slot[kind][0]; /* more thread counts than slots: measured again when needed again */
+  bool found;
+  struct bench_reference *slot = slot_of(cache, kind, threads, &found);
+  if (found) return slot;
   struct bench_tensors slice;
   struct bench_expectation expected;
-  *slot = (struct bench_reference){.threads = threads, .flops = NAN};
   slot->sliced = bench_tensors_slice(&slice, whole, most_flops_per_thread * threads, threads);
   if (!bench_expect_create(&expected, &slice, check_multiply_adds, settings->seed, settings->threads)) {
     slot->threads = 0;
@@ -77,5 +100,24 @@ const struct bench_reference *bench_reference_get(struct bench_reference_cache *
     if (!isnan(rate) && !(rate <= slot->flops)) slot->flops = rate;
   }
   bench_expect_destroy(&expected);
+  return slot;
+}
+
+const struct bench_reference *bench_reference_of_layer(struct bench_reference_cache *cache, struct bench_layer *layer,
+                                                       const struct bench_expectation *expected, double flops,
+                                                       enum bench_reference_kind kind, int threads,
+                                                       const struct bench_settings *settings, struct bench_roofs *roofs)
+{
+  bool found;
+  struct bench_reference *slot = slot_of(cache, kind, threads, &found);
+  attn_layer *scalar;
+  if (found || kind != BENCH_REFERENCE_SCALAR || flops > most_layer_flops_per_thread * threads) return slot;
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
+    if (!is_reference(*k, kind, layer->shape.dtype) || bench_layer_open(&scalar, layer, *k, threads)) continue;
+    const struct bench_call call = {.layer = scalar, .layer_args = &layer->args};
+    slot->flops = flops / time_call(*k, &call, &layer->output, expected, bench_layer_error_bound(&layer->shape), threads,
+                                    settings, roofs);
+    attn_layer_destroy(scalar);
+  }
   return slot;
 }

@@ -2,8 +2,8 @@
 #ifndef BENCH_REFERENCE_H
 #define BENCH_REFERENCE_H
 
+#include "layer.h"
 #include "runner.h"
-#include "tensors.h"
 
 enum bench_reference_kind { BENCH_REFERENCE_SCALAR, BENCH_REFERENCE_AUTOVEC, BENCH_REFERENCE_COUNT };
 
@@ -23,6 +23,13 @@ struct bench_reference_cache {
 const struct bench_reference *bench_reference_get(struct bench_reference_cache *cache, const struct bench_tensors *whole,
                                                   enum bench_reference_kind kind, int threads,
                                                   const struct bench_settings *settings, struct bench_roofs *roofs);
+
+/* The same of a whole layer of so many FLOPs a call, on the buffers that were checked; none where that takes too long. No
+ * projection is left to the compiler's vectoriser, so there is no such reference. */
+const struct bench_reference *bench_reference_of_layer(struct bench_reference_cache *cache, struct bench_layer *layer,
+                                                       const struct bench_expectation *expected, double flops,
+                                                       enum bench_reference_kind kind, int threads,
+                                                       const struct bench_settings *settings, struct bench_roofs *roofs);
 
 /* Compiled from the scalar source with the vectoriser on. */
 bool bench_kernel_is_autovec(const struct attn_kernel *kernel);

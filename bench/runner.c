@@ -1,7 +1,8 @@
 #include "runner.h"
 
+#include "bound.h"
 #include "clock.h"
-#include "expect.h"
+#include "layer.h"
 #include "memory.h"
 #include "presets.h"
 #include "reference.h"
@@ -21,6 +22,7 @@ struct bench_runner {
   bool have_shape;
   struct bench_shape shape;
   struct bench_tensors tensors;
+  struct bench_layer layer; /* {0}: attention alone */
   struct bench_expectation expected;
   struct bench_reference_cache references;
 };
@@ -44,6 +46,7 @@ static void drop_shape(struct bench_runner *runner)
 {
   if (!runner->have_shape) return;
   bench_expect_destroy(&runner->expected);
+  bench_layer_destroy(&runner->layer);
   bench_tensors_destroy(&runner->tensors);
   runner->references = (struct bench_reference_cache){0};
   runner->have_shape = false;
@@ -63,18 +66,27 @@ static bool take_shape(struct bench_runner *runner, const struct bench_shape *sh
 {
   if (runner->have_shape && bench_shape_equal(shape, &runner->shape)) return true;
   drop_shape(runner);
-  const size_t needed = bench_tensors_bytes(shape), available = bench_memory_available();
-  if (needed == SIZE_MAX || needed > available / 10 * 9) {
-    snprintf(row->note, sizeof row->note, "its tensors take %.1f GiB, %.1f GiB are available", (double)needed / 0x1p30,
+  const bool is_layer = bench_shape_is_layer(shape);
+  const double needed = (double)bench_tensors_bytes(shape) + (is_layer ? bench_layer_memory(shape) : 0);
+  const size_t available = bench_memory_available();
+  if (needed > (double)(available / 10 * 9)) {
+    snprintf(row->note, sizeof row->note, "its tensors take %.1f GiB, %.1f GiB are available", needed / 0x1p30,
              (double)available / 0x1p30);
     return false;
   }
   const struct bench_settings *s = &runner->settings;
-  if (!bench_tensors_create(&runner->tensors, shape, s->seed, s->threads, row->note, sizeof row->note)) return false;
-  if (!bench_expect_create(&runner->expected, &runner->tensors,
-                           s->times_only ? oracle_multiply_adds_times_only : oracle_multiply_adds, s->seed, s->threads)) {
+  const double most = s->times_only ? oracle_multiply_adds_times_only : oracle_multiply_adds;
+  struct bench_tensors *t = &runner->tensors;
+  if (!bench_tensors_create(t, shape, s->seed, s->threads, row->note, sizeof row->note)) return false;
+  if (is_layer && !bench_layer_create(&runner->layer, shape, t, s->seed, s->threads, row->note, sizeof row->note)) {
+    bench_tensors_destroy(t);
+    return false;
+  }
+  if (!(is_layer ? bench_layer_expect(&runner->expected, &runner->layer, t, most, s->seed, s->threads)
+                 : bench_expect_create(&runner->expected, t, most, s->seed, s->threads))) {
     snprintf(row->note, sizeof row->note, "no memory for the oracle's rows");
-    bench_tensors_destroy(&runner->tensors);
+    bench_layer_destroy(&runner->layer);
+    bench_tensors_destroy(t);
     return false;
   }
   runner->shape = *shape;
@@ -95,10 +107,10 @@ static bool summarise(struct bench_row *row)
   return true;
 }
 
-/* A plan that exists has reserved its workspace, but the pages are only taken when it runs. */
-static bool fits_memory(const attn_plan *plan, struct bench_row *row)
+/* What exists has reserved its workspace, but the pages are only taken when it runs. */
+static bool fits_memory(size_t needed, struct bench_row *row)
 {
-  const size_t needed = attn_plan_workspace_bytes(plan), available = bench_memory_available();
+  const size_t available = bench_memory_available();
   if (needed <= available / 10 * 9) return true;
   snprintf(row->note, sizeof row->note, "its workspace takes %.1f GiB, %.1f GiB are available", (double)needed / 0x1p30,
            (double)available / 0x1p30);
@@ -110,18 +122,34 @@ static double total_bytes(const struct attn_extents *e)
   return (double)e->q + (double)e->k + (double)e->v + (double)e->mask + (double)e->o;
 }
 
-static void check_and_time(struct bench_runner *runner, attn_plan *plan, struct bench_row *row)
+static void relate_to_references(struct bench_runner *runner, struct bench_row *row)
 {
   const struct bench_settings *s = &runner->settings;
-  bench_tensors_poison(&runner->tensors);
+  const struct bench_reference *reference[BENCH_REFERENCE_COUNT];
+  for (int kind = 0; kind < BENCH_REFERENCE_COUNT; kind++)
+    reference[kind] = runner->layer.memory
+                          ? bench_reference_of_layer(&runner->references, &runner->layer, &runner->expected, row->flops,
+                                                     (enum bench_reference_kind)kind, row->threads, s, runner->roofs)
+                          : bench_reference_get(&runner->references, &runner->tensors, (enum bench_reference_kind)kind,
+                                                row->threads, s, runner->roofs);
+  row->scalar_flops = reference[BENCH_REFERENCE_SCALAR]->flops;
+  row->scalar_sliced = reference[BENCH_REFERENCE_SCALAR]->sliced;
+  row->autovec_flops = reference[BENCH_REFERENCE_AUTOVEC]->flops;
+  row->autovec_sliced = reference[BENCH_REFERENCE_AUTOVEC]->sliced;
+}
+
+static void check_and_time(struct bench_runner *runner, const struct bench_call *call, double bound, struct bench_row *row)
+{
+  const struct bench_settings *s = &runner->settings;
+  struct bench_tensors *out = call->layer ? &runner->layer.output : &runner->tensors;
+  bench_tensors_poison(out);
   const double start = bench_clock();
-  if (attn_run(plan, &runner->tensors.args)) {
+  if (bench_call_run(call)) {
     snprintf(row->note, sizeof row->note, "%s", attn_error_message());
     return;
   }
   const double once_s = bench_clock() - start;
-  const struct bench_verdict verdict =
-      bench_expect_check(&runner->expected, attn_kernel_find(attn_plan_kernel(plan)), &runner->tensors);
+  const struct bench_verdict verdict = bench_expect_check(&runner->expected, bound, out);
   row->max_error = verdict.error;
   if (!verdict.right) {
     row->state = BENCH_WRONG;
@@ -129,8 +157,7 @@ static void check_and_time(struct bench_runner *runner, attn_plan *plan, struct 
     return;
   }
   row->state = BENCH_INTERRUPTED;
-  struct bench_timing timing = {.plan = plan,
-                                .args = &runner->tensors.args,
+  struct bench_timing timing = {.call = *call,
                                 .roofs = runner->roofs,
                                 .isa = row->isa,
                                 .threads = row->threads,
@@ -152,15 +179,46 @@ static void check_and_time(struct bench_runner *runner, attn_plan *plan, struct 
     if (!s->stop || !*s->stop) row->state = BENCH_TIMED;
     return;
   }
-  const struct bench_reference *scalar =
-      bench_reference_get(&runner->references, &runner->tensors, BENCH_REFERENCE_SCALAR, row->threads, s, runner->roofs);
-  const struct bench_reference *autovec =
-      bench_reference_get(&runner->references, &runner->tensors, BENCH_REFERENCE_AUTOVEC, row->threads, s, runner->roofs);
-  row->scalar_flops = scalar->flops;
-  row->scalar_sliced = scalar->sliced;
-  row->autovec_flops = autovec->flops;
-  row->autovec_sliced = autovec->sliced;
+  relate_to_references(runner, row);
   if (!s->stop || !*s->stop) row->state = BENCH_TIMED;
+}
+
+static void run_plan(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row)
+{
+  const attn_options options = {.kernel = c->kernel, .threads = c->threads};
+  attn_plan *plan;
+  if (attn_plan_create(&plan, &runner->tensors.desc, &options)) {
+    snprintf(row->note, sizeof row->note, "%s", attn_error_message());
+    return;
+  }
+  const struct attn_kernel *kernel = attn_kernel_find(attn_plan_kernel(plan));
+  const struct bench_call call = {.plan = plan, .args = &runner->tensors.args};
+  row->isa = kernel->isa;
+  row->threads = attn_plan_threads(plan);
+  row->rows = c->shape.B * c->shape.Hq * c->shape.Sq;
+  if (fits_memory(attn_plan_workspace_bytes(plan), row))
+    check_and_time(runner, &call, bench_error_bound(c->shape.dtype, kernel), row);
+  attn_plan_destroy(plan);
+}
+
+static void run_layer(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row)
+{
+  const struct attn_kernel *kernel = attn_kernel_find(c->kernel);
+  const struct bench_layer *l = &runner->layer;
+  attn_layer *layer;
+  if (bench_layer_open(&layer, l, kernel, c->threads)) {
+    snprintf(row->note, sizeof row->note, "%s", attn_error_message());
+    return;
+  }
+  const struct bench_call call = {.layer = layer, .layer_args = &l->args};
+  row->isa = kernel->isa;
+  row->flops += bench_layer_flops(&c->shape);
+  row->bytes = bench_layer_bytes(&c->shape) + (double)runner->tensors.extents.mask;
+  row->rows = c->shape.B * c->shape.Sq;
+  snprintf(row->kernels, sizeof row->kernels, "%s", attn_layer_kernels(layer));
+  if (fits_memory(attn_layer_workspace_bytes(layer), row))
+    check_and_time(runner, &call, bench_layer_error_bound(&c->shape), row);
+  attn_layer_destroy(layer);
 }
 
 void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row)
@@ -183,21 +241,13 @@ void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, s
   else
     bench_shape_describe(&c->shape, row->label, sizeof row->label);
   if (!take_shape(runner, &c->shape, row)) return;
-
-  const attn_options options = {.kernel = c->kernel, .threads = c->threads};
-  attn_plan *plan;
-  if (attn_plan_create(&plan, &runner->tensors.desc, &options)) {
-    snprintf(row->note, sizeof row->note, "%s", attn_error_message());
-    return;
-  }
-  row->isa = attn_kernel_find(attn_plan_kernel(plan))->isa;
-  row->threads = attn_plan_threads(plan);
   row->flops = attn_problem_flops(&runner->tensors.problem);
   row->bytes = total_bytes(&runner->tensors.extents);
   row->checked_rows = runner->expected.rows;
-  row->rows = c->shape.B * c->shape.Hq * c->shape.Sq;
-  if (fits_memory(plan, row)) check_and_time(runner, plan, row);
-  attn_plan_destroy(plan);
+  if (bench_shape_is_layer(&c->shape))
+    run_layer(runner, c, row);
+  else
+    run_plan(runner, c, row);
 }
 
 void bench_rows_relate(struct bench_row *rows, int count)

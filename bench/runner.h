@@ -38,12 +38,14 @@ enum bench_state {
 struct bench_row {
   struct bench_case c;
   char name[BENCH_CASE_NAME_BYTES], label[64], note[256];
+  char kernels[96]; /* of a layer: that of the projections, too; "" otherwise */
   enum bench_state state;
   enum attn_isa isa;
   int threads; /* that the plan really uses */
   int repetitions;
   struct gbench_repetition *repetition; /* [repetitions] if timed */
-  double flops, bytes;                  /* of one call: useful multiply-adds counted as two; Q, K, V, mask and O once */
+  double flops, bytes;                  /* of one call: useful multiply-adds counted as two; Q, K, V, mask and O once; of a
+                                           layer inputs, weights, mask and output */
   double median_s, cv;                  /* of the repetitions; coefficient of variation */
   double fma_roof, read_roof;           /* beside this case, per second; NaN: none */
   double scalar_flops, autovec_flops;   /* per second, of the same shape and threads; NaN: none */

@@ -230,11 +230,12 @@ static void print_busy(FILE *out, const struct bench_row *rows, int count)
 
 static void print_legend(FILE *out, const struct bench_row *rows, int count, const struct bench_roofs *roofs)
 {
-  bool sliced = false, whole = true, related = false, decodes = false;
+  bool sliced = false, whole = true, related = false, decodes = false, layers = false;
   for (int i = 0; i < count; i++) {
     sliced |= timed(&rows[i]) && (rows[i].scalar_sliced || rows[i].autovec_sliced);
     whole &= rows[i].checked_rows == rows[i].rows;
     related |= isfinite(rows[i].x_plain);
+    layers |= *rows[i].kernels;
     decodes |= isfinite(value_tokens(&rows[i]));
   }
   fputs("\nFLOPs = 2*B*Hq*Sq*Skv*(Dqk+Dv), of causal and windowed cases the visible pairs only; the softmax is not "
@@ -247,6 +248,12 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
           out);
   fprintf(out, ". max error: max|o - oracle|/max|oracle|, float64, %s.\n",
           whole ? "all rows" : "all rows or, of large problems, a sample");
+  if (layers)
+    fputs(
+        "Of layers: FLOPs of the projections as well; GB/s: inputs, weights, mask and output once each; x scalar: the same "
+        "layer, whole; none\nbeyond 4 GFLOP a thread, which take too long, and no x autovec, for no such projections are "
+        "built.\n",
+        out);
   if (related)
     fputs("x plain: time relative to the same case without mask, in this run; x share: that, relative to its share of the "
           "FLOPs (boolean\nand additive masks count as all of them).\n",

@@ -77,6 +77,12 @@ static void fill_part(void *context, int thread, int threads)
   }
 }
 
+bool bench_fill_team(float *to, size_t n, uint64_t seed, uint64_t tensor, int threads)
+{
+  struct fill fill = {.kind = FILL_NORMAL, .dtype = ATTN_F32, .to = to, .n = n, .seed = seed, .tensor = tensor};
+  return bench_team_run(threads, fill_part, &fill);
+}
+
 /* How the mask of a shape is filled. */
 static struct fill fill_mask(const struct bench_tensors *t, const struct bench_shape *shape, void *mask, uint64_t seed)
 {

@@ -34,6 +34,10 @@ void bench_tensors_poison(struct bench_tensors *t);
 
 void bench_tensors_destroy(struct bench_tensors *t);
 
+/* n numbers ~ N(0, 1), the same whatever the threads, which fill and first touch them; tensor: which of a shape's. False:
+ * no threads. */
+bool bench_fill_team(float *to, size_t n, uint64_t seed, uint64_t tensor, int threads);
+
 /* n numbers ~ N(0, 1); sequences of different streams are independent. */
 void bench_fill_normal(float *to, size_t n, uint64_t seed, uint64_t stream);
 

@@ -5,6 +5,11 @@
 
 static const double warm_up_below_s = 0.05;
 
+attn_status bench_call_run(const struct bench_call *call)
+{
+  return call->layer ? attn_layer_run(call->layer, call->layer_args) : attn_run(call->plan, call->args);
+}
+
 static void sample_roofs(struct bench_timing *t)
 {
   if (!t->roofs) return;
@@ -21,7 +26,7 @@ static bool before(void *context)
   if (t->counters) counters_stop(t->counters); /* of the batch before */
   if (t->stop && *t->stop) return false;
   sample_roofs(t);
-  if (t->expected_s <= warm_up_below_s && attn_run(t->plan, t->args)) return false;
+  if (t->expected_s <= warm_up_below_s && bench_call_run(&t->call)) return false;
   if (t->counters) counters_start(t->counters);
   return true;
 }
@@ -30,7 +35,7 @@ static bool step(void *context)
 {
   struct bench_timing *t = context;
   t->counted_calls++;
-  return !attn_run(t->plan, t->args) && !(t->stop && *t->stop);
+  return !bench_call_run(&t->call) && !(t->stop && *t->stop);
 }
 
 bool bench_time(const char *name, struct bench_timing *t, struct gbench_repetition *repetition)

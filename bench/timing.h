@@ -1,4 +1,4 @@
-/* Times a plan that was checked, with samples of the roofs in between. */
+/* Times a plan or a layer that was checked, with samples of the roofs in between. */
 #ifndef BENCH_TIMING_H
 #define BENCH_TIMING_H
 
@@ -6,9 +6,16 @@
 #include "gbench_shim.h"
 #include "roofs.h"
 
-struct bench_timing {
+struct bench_call {
   attn_plan *plan;
   const attn_args *args;
+  attn_layer *layer; /* NULL: it is the plan that is called */
+  const attn_layer_args *layer_args;
+};
+attn_status bench_call_run(const struct bench_call *call);
+
+struct bench_timing {
+  struct bench_call call;
   struct bench_roofs *roofs; /* NULL: no samples */
   enum attn_isa isa;
   int threads;
@@ -21,7 +28,7 @@ struct bench_timing {
   double fma_roof, read_roof; /* out: the largest of the samples; 0: none */
 };
 
-/* Fills repetition[timing->repetitions]. False: stopped, or the plan failed. */
+/* Fills repetition[timing->repetitions]. False: stopped, or the call failed. */
 bool bench_time(const char *name, struct bench_timing *timing, struct gbench_repetition *repetition);
 
 double bench_median(double *values, int n); /* sorts values */

@@ -1,5 +1,6 @@
 #include "tuner.h"
 
+#include "bound.h"
 #include "clock.h"
 #include "expect.h"
 #include "timing.h"
@@ -53,7 +54,7 @@ static bool is_right(struct tuner *t, attn_plan *plan)
     return false;
   }
   const struct bench_verdict verdict =
-      bench_expect_check(&t->expected, attn_kernel_find(attn_plan_kernel(plan)), &t->tensors);
+      bench_expect_check(&t->expected, bench_error_bound(t->tensors.problem.dtype, t->kernel), &t->tensors);
   if (verdict.right) return true;
   t->tuned->state = BENCH_TUNER_WRONG;
   snprintf(t->tuned->note, sizeof t->tuned->note, "%s", verdict.why);

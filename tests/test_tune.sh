@@ -36,6 +36,7 @@ kernel=$("$attnbench" run --preset roof --threads 1 --list 2>/dev/null | sed -n 
 if [ -n "$kernel" ]; then
   case="attn/$kernel/f32/B:1/Hq:1/Hkv:1/Sq:200/Skv:300/Dqk:48/Dv:40/none/T:1"
   expect 'a search' 0 "^$kernel +Dqk 48 +Dv 40 +[1-9][0-9]* tried" "$attnbench" tune --case "$case" --budget 1
+  expect 'a layer' 2 'leave out Wq, Wkv and Wo' "$attnbench" tune --case "${case%T:1}Wq:8/Wkv:9/Wo:7/T:1"
   expect 'its file is read' 0 'fwd_' env ATTN_TUNING=attn-tuning.txt "$attnbench" run --case "$case" --repetitions 1 --min-time 0.001
   printf 'attn-tuning 1\n%s Dqk=7 Dv=9 unit_rows=960\n%s Dqk=48 Dv=40 unit_rows=%s\n' "$kernel" "$kernel" 1920 >old
   expect 'an older file is continued' 0 'Written: old' "$attnbench" tune --case "$case" --budget 0.5 --output old

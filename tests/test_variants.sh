@@ -42,5 +42,19 @@ for wrong in window window0 window-3 window1x causal-window99999999 windows soft
   check "mask '$wrong' is refused" [ $code = 2 ]
   check "mask '$wrong': the message names it" grep -q "mask '$wrong'" "$dir/err"
 done
+
+# Whole layers: across inputs of different widths, grouped heads, with and without output projection, on itself.
+layer() { echo "attn/fwd_f32_scalar/f32/B:2/Hq:4/Hkv:2/Sq:$1/Skv:33/Dqk:16/Dv:8/causal-window20/$2/T:2"; }
+set -- "$(layer 15 Wq:24/Wkv:40/Wo:20)" "$(layer 15 Wq:24/Wkv:40/Wo:0)" "$(layer 33 Wq:24/Wkv:24/Wo:24)"
+check 'layers run and are right' "$attnbench" run --case "$1" --case "$2" --case "$3" --repetitions 1 --min-time 0.001 \
+  --csv "$dir/csv" --json "$dir/json" --markdown "$dir/md"
+for name; do check "$name keeps its name" grep -qF "\"$name\"" "$dir/csv"; done
+check 'all are timed' [ "$(grep -c ',timed,' "$dir/csv")" = 3 ]
+check 'JSON tells the kernel of the projections' grep -q '"kernels": "linear_f32_scalar, fwd_f32_scalar"' "$dir/json"
+check 'the label tells the widths' grep -q 'layer 24,40>20 ' "$dir/md"
+check 'the legend tells what is counted' grep -q '^Of layers: ' "$dir/md"
+"$attnbench" run --case "$(layer 15 Wq:24/Wo:20)" > "$dir/stdout" 2> "$dir/err"
+check 'half of the widths are refused' [ $? = 2 ]
+check 'and the message says so' grep -q "'Wo:20' stands where Wkv:<number> belongs" "$dir/err"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

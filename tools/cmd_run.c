@@ -5,6 +5,7 @@
 #include "../bench/bars.h"
 #include "../bench/clock.h"
 #include "../bench/json_report.h"
+#include "../bench/layer.h"
 #include "../bench/scaling.h"
 #include "../bench/selection.h"
 #include "../bench/table.h"
@@ -149,7 +150,10 @@ static const char doc_examples[] =
     "  attnbench run --preset roof --isa avx2\n"
     "  attnbench run --preset roof --scaling --filter '/Sq:2048/.*/Dqk:128/'\n"
     "  attnbench run --preset full --filter '/Sq:2048/.*/causal/'\n"
-    "  attnbench run --case 'attn/fwd_f32_avx2/f32/B:1/Hq:8/Hkv:8/Sq:2048/Skv:2048/Dqk:128/Dv:128/none/T:1'\n\n"
+    "  attnbench run --case 'attn/fwd_f32_avx2/f32/B:1/Hq:8/Hkv:8/Sq:2048/Skv:2048/Dqk:128/Dv:128/none/T:1'\n"
+    "  attnbench run --case "
+    "'attn/fwd_f32_avx2/f32/B:1/Hq:12/Hkv:12/Sq:77/Skv:577/Dqk:64/Dv:64/none/Wq:768/Wkv:1024/Wo:768/T:1'\n"
+    "    a whole layer: widths of the query, of key and value, and of the output (0: no output projection)\n\n"
     "Exit codes: 0 ok, 2 usage or nothing matched, 3 wrong result, 4 refused by --strict, 130 interrupted.";
 
 /* The list of presets stands in the help as it stands in bench/presets.c. */
@@ -177,7 +181,8 @@ static double guess(const struct bench_case *c, const struct bench_settings *s)
                        : kernel->flags & ATTN_KERNEL_COMPARISON ? 25e9
                                                                 : 70e9) *
                       c->threads;
-  const double once = attn_problem_flops(&p) / rate, repetition = once > s->min_time_s ? once : 1.4 * s->min_time_s;
+  const double flops = attn_problem_flops(&p) + (bench_shape_is_layer(&c->shape) ? bench_layer_flops(&c->shape) : 0);
+  const double once = flops / rate, repetition = once > s->min_time_s ? once : 1.4 * s->min_time_s;
   return 0.3 + once + (s->repetitions + 0.2) * repetition;
 }
 

@@ -135,14 +135,14 @@ static double flops_of(const struct bench_case *c)
   return attn_problem_resolve(&p, &desc) ? 0 : attn_problem_flops(&p);
 }
 
-/* The largest case of each kernel and pair of head sizes. */
+/* The largest case of each kernel and pair of head sizes; no layer, whose blocks are those of its attention. */
 static int gather(struct search *search, const struct bench_case_list *list, const struct options *o)
 {
   int n = 0;
   for (int i = 0; i < list->count; i++) {
     const struct bench_case *c = &list->c[i];
     int at = 0;
-    if (!attn_kernel_find(c->kernel)->blocking_step || !is_chosen(c, o)) continue;
+    if (bench_shape_is_layer(&c->shape) || !attn_kernel_find(c->kernel)->blocking_step || !is_chosen(c, o)) continue;
     while (at < n && (strcmp(search[at].c.kernel, c->kernel) || search[at].c.shape.Dqk != c->shape.Dqk ||
                       search[at].c.shape.Dv != c->shape.Dv))
       at++;
@@ -341,7 +341,10 @@ int cmd_tune(int argc, char **argv)
   if (!search)
     fputs("attnbench tune: no memory\n", stderr);
   else if (!count)
-    fputs("attnbench tune: nothing to tune: no kernel of the cases has a blocking to choose\n", stderr);
+    fputs("attnbench tune: nothing to tune: no case is of attention alone with a kernel that has a blocking to choose (a "
+          "layer: leave "
+          "out Wq, Wkv and Wo)\n",
+          stderr);
   else if (old) {
     /* Once only: a second Ctrl-C does not wait for the running call. */
     sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, NULL);

@@ -18,11 +18,13 @@ static void go_name(FILE *out, const char *name)
   fputs("Benchmark", out);
   if (bench_case_parse(&c, name, why, sizeof why)) {
     const struct bench_shape *s = &c.shape;
-    char mask[128];
-    fprintf(out, "Attn/kernel=%s/dtype=%s/B=%lld/Hq=%lld/Hkv=%lld/Sq=%lld/Skv=%lld/Dqk=%lld/Dv=%lld/mask=%s-%d", c.kernel,
+    char mask[128], layer[96] = "";
+    if (s->Wq)
+      snprintf(layer, sizeof layer, "/Wq=%lld/Wkv=%lld/Wo=%lld", (long long)s->Wq, (long long)s->Wkv, (long long)s->Wo);
+    fprintf(out, "Attn/kernel=%s/dtype=%s/B=%lld/Hq=%lld/Hkv=%lld/Sq=%lld/Skv=%lld/Dqk=%lld/Dv=%lld/mask=%s%s-%d", c.kernel,
             bench_dtype_name(s->dtype), (long long)s->B, (long long)s->Hq, (long long)s->Hkv, (long long)s->Sq,
             (long long)s->Skv, (long long)s->Dqk, (long long)s->Dv,
-            case_field(name, "mask", mask, sizeof mask) ? mask : "none", c.threads);
+            case_field(name, "mask", mask, sizeof mask) ? mask : "none", layer, c.threads);
     return;
   }
   fputc(toupper((unsigned char)*name), out);
