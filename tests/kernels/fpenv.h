@@ -8,8 +8,8 @@
 static inline uint64_t fpenv_control(void)
 {
 #if defined(__x86_64__)
-  uint32_t mxcsr;
-  uint16_t x87;
+  uint32_t mxcsr = 0; /* MemorySanitizer does not see what assembly writes */
+  uint16_t x87 = 0;
   __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
   __asm__ volatile("fnstcw %0" : "=m"(x87));
   return (uint64_t)x87 << 32 | (mxcsr & ~0x3fu);
