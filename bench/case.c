@@ -9,8 +9,9 @@
 static const struct {
   attn_dtype dtype;
   const char *name;
-} dtypes[] = {{ATTN_F32, "f32"}, {ATTN_F16, "f16"}, {ATTN_BF16, "bf16"}};
-enum { DTYPES = sizeof dtypes / sizeof *dtypes };
+} dtypes[] = {{ATTN_F32, "f32"}, {ATTN_F16, "f16"}, {ATTN_BF16, "bf16"}, {ATTN_I8, "i8"}};
+enum { KV_DTYPES = sizeof dtypes / sizeof *dtypes, DTYPES = KV_DTYPES - 1 /* int8 is a type of K and V only */ };
+static const char *const cache_names[] = {"hot", "cold"};
 
 /* The sizes in the order of the name. One table for reading and for printing, so the two cannot disagree. */
 static const struct {
@@ -84,9 +85,31 @@ static bool is_kernel_name(const char *text)
          strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
 }
 
+/* Where K and V lie. */
+static bool parse_keys(struct bench_shape *shape, char *const *field, int n, int *at, char *error, size_t bytes)
+{
+  const char *names[KV_DTYPES];
+  int index;
+  for (int i = 0; i < KV_DTYPES; i++) names[i] = dtypes[i].name;
+  if (*at < n && !strncmp(field[*at], "kv:", 3)) {
+    if (!parse_word(&index, field[(*at)++] + 3, "kv", names, KV_DTYPES, error, bytes)) return false;
+    if (dtypes[index].dtype != shape->dtype && shape->dtype != ATTN_F32)
+      return fail(error, bytes, "kv: a cache of %s goes with q and o of f32%s%s, not %s", names[index],
+                  index < DTYPES ? " or " : "", index < DTYPES ? names[index] : "", bench_dtype_name(shape->dtype));
+    shape->kv = (enum bench_kv)(BENCH_KV_F32 + index);
+  }
+  if (*at < n && !strncmp(field[*at], "cache:", 6)) {
+    if (!parse_word(&index, field[(*at)++] + 6, "cache", cache_names, 2, error, bytes)) return false;
+    shape->cache = (enum bench_cache)(BENCH_CACHE_HOT + index);
+  }
+  return true;
+}
+
 /* What may stand between mask and threads; field[*at] is the first that does not. */
 static bool parse_options(struct bench_shape *shape, char *const *field, int n, int *at, char *error, size_t bytes)
 {
+  if (!parse_keys(shape, field, n, at, error, bytes)) return false;
+  if (shape->kv || shape->cache) return true;
   if (*at == n || strncmp(field[*at], "Wq:", 3)) return true;
   for (int i = 0; i < WIDTHS; i++, ++*at)
     if (!parse_field(field_at(shape, widths[i].offset), *at < n ? field[*at] : "", widths[i].name, widths[i].least,
@@ -98,7 +121,7 @@ static bool parse_options(struct bench_shape *shape, char *const *field, int n, 
 
 bool bench_case_parse(struct bench_case *out, const char *text, char *error, size_t error_bytes)
 {
-  enum { FIELDS = 3 + SIZES + 2, MOST_FIELDS = FIELDS + WIDTHS + 1 };
+  enum { FIELDS = 3 + SIZES + 2, MOST_FIELDS = FIELDS + WIDTHS + 1 }; /* kv and cache are fewer than the widths */
   static const char grammar[] = "attn/<kernel>/<dtype>/B:n/Hq:n/Hkv:n/Sq:n/Skv:n/Dqk:n/Dv:n/<mask>/T:n";
   char copy[BENCH_CASE_NAME_BYTES], *field[MOST_FIELDS + 1], *next = copy;
   struct bench_case c = {0};
@@ -148,6 +171,11 @@ char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYT
   for (int i = 0; i < WIDTHS && s.Wq; i++)
     used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", widths[i].name,
                      (long long)*field_at(&s, widths[i].offset));
+  if (s.kv)
+    used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/kv:%s", bench_dtype_name(bench_kv_dtype(s.kv)));
+  if (s.cache)
+    used +=
+        snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/cache:%s", cache_names[s.cache - BENCH_CACHE_HOT]);
   snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/T:%d", c->threads);
   return name;
 }
@@ -158,8 +186,10 @@ char *bench_shape_describe(const struct bench_shape *s, char *text, size_t bytes
   snprintf(heads, sizeof heads, s->Hq == s->Hkv ? "H%lld" : "H%lld/%lld", (long long)s->Hq, (long long)s->Hkv);
   snprintf(keys, sizeof keys, s->Sq == s->Skv ? "S%lld" : "S%lldx%lld", (long long)s->Sq, (long long)s->Skv);
   snprintf(sizes_text, sizeof sizes_text, s->Dqk == s->Dv ? "D%lld" : "D%lld,%lld", (long long)s->Dqk, (long long)s->Dv);
-  snprintf(text, bytes, "B%lld %s %s %s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
-           s->mask ? bench_mask_print(s->mask, mask) : "");
+  snprintf(text, bytes, "B%lld %s %s %s%s%s%s%s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
+           s->mask ? bench_mask_print(s->mask, mask) : "", s->kv ? " kv:" : "",
+           s->kv ? bench_dtype_name(bench_kv_dtype(s->kv)) : "", s->cache ? " " : "",
+           s->cache ? cache_names[s->cache - BENCH_CACHE_HOT] : "");
   if (!s->Wq) return text;
   const size_t used = strlen(text);
   snprintf(in, sizeof in, s->Wq == s->Wkv ? "%lld" : "%lld,%lld", (long long)s->Wq, (long long)s->Wkv);
@@ -171,7 +201,8 @@ char *bench_shape_describe(const struct bench_shape *s, char *text, size_t bytes
 bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b)
 {
   return a->dtype == b->dtype && a->B == b->B && a->Hq == b->Hq && a->Hkv == b->Hkv && a->Sq == b->Sq && a->Skv == b->Skv &&
-         a->Dqk == b->Dqk && a->Dv == b->Dv && a->mask == b->mask && a->Wq == b->Wq && a->Wkv == b->Wkv && a->Wo == b->Wo;
+         a->Dqk == b->Dqk && a->Dv == b->Dv && a->mask == b->mask && a->Wq == b->Wq && a->Wkv == b->Wkv && a->Wo == b->Wo &&
+         a->kv == b->kv && a->cache == b->cache;
 }
 
 bool bench_case_equal(const struct bench_case *a, const struct bench_case *b)
@@ -189,7 +220,7 @@ attn_desc bench_shape_desc(const struct bench_shape *s)
 
 const char *bench_dtype_name(attn_dtype dtype)
 {
-  for (int i = 0; i < DTYPES; i++)
+  for (int i = 0; i < KV_DTYPES; i++)
     if (dtypes[i].dtype == dtype) return dtypes[i].name;
   return "unknown";
 }

@@ -1,7 +1,8 @@
 /* The name of a case, which is its reproducer:
  *   attn/<kernel>/<dtype>/B:1/Hq:32/Hkv:8/Sq:1/Skv:4096/Dqk:128/Dv:128/<mask>[/<options>]/T:16[/real_time]
  * (masks: mask.h). Options: Wq:768/Wkv:1024/Wo:768, all or none, makes it a whole layer (layer.h): the widths of the query,
- * of the key and value, and of the output (0: no output projection).
+ * of the key and value, and of the output (0: no output projection). Or kv:i8/cache:cold, one or both: where K and V lie
+ * (keys.h); dtype is then that of q and o.
  * Parsed strictly, so that a name pasted from a report either runs exactly that case or says which field is wrong. */
 #ifndef BENCH_CASE_H
 #define BENCH_CASE_H
@@ -12,13 +13,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where K and V lie: keys.h. */
+enum bench_kv { BENCH_KV_TENSORS, BENCH_KV_F32, BENCH_KV_F16, BENCH_KV_BF16, BENCH_KV_I8 };
+enum bench_cache { BENCH_CACHE_AS_IT_COMES, BENCH_CACHE_HOT, BENCH_CACHE_COLD };
+static inline attn_dtype bench_kv_dtype(enum bench_kv kv) { return (attn_dtype)(kv - BENCH_KV_F32); }
+
 /* What is computed: all that decides the content of the buffers. */
 struct bench_shape {
   attn_dtype dtype;
   int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv;
   bench_mask mask;
   int64_t Wq, Wkv, Wo; /* of a layer; Wq 0: attention alone */
+  enum bench_kv kv;
+  enum bench_cache cache;
 };
+
+/* Of the kernels that compute it: of K and V. */
+static inline attn_dtype bench_shape_kernel_dtype(const struct bench_shape *s)
+{
+  return s->kv ? bench_kv_dtype(s->kv) : s->dtype;
+}
 
 /* What is timed: a shape by a kernel on a number of threads. */
 enum { BENCH_KERNEL_NAME_BYTES = 64, BENCH_CASE_NAME_BYTES = 320 };

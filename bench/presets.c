@@ -138,6 +138,15 @@ static const struct bench_preset_shape layer[] = {
   {                                                                                                                        \
     type, B, Hq, Hkv, 1, Skv, D, D, BENCH_MASK_NONE                                                                        \
   }
+/* The same from an attn_cache; from memory, though it is small. */
+#define CACHED(type, kv_type, B, Hq, Hkv, Skv, D)                                                                          \
+  {                                                                                                                        \
+    type, B, Hq, Hkv, 1, Skv, D, D, .mask = BENCH_MASK_NONE, .kv = kv_type                                                 \
+  }
+#define COLD(type, B, Hq, Hkv, Skv, D)                                                                                     \
+  {                                                                                                                        \
+    type, B, Hq, Hkv, 1, Skv, D, D, .mask = BENCH_MASK_NONE, .cache = BENCH_CACHE_COLD                                     \
+  }
 static const struct bench_preset_shape decode[] = {
     {"decode 16k, group 1", DECODE(ATTN_F16, 1, 8, 8, 16384, 128), BENCH_DECODE, false},
     {"decode 16k, group 4", DECODE(ATTN_F16, 1, 32, 8, 16384, 128), BENCH_DECODE, false},
@@ -147,6 +156,13 @@ static const struct bench_preset_shape decode[] = {
     {"decode 128k, one head", DECODE(ATTN_F16, 1, 1, 1, 131072, 128), BENCH_DECODE, false},
     {"decode 16k, 4 speculative", {ATTN_F16, 1, 32, 8, 4, 16384, 128, 128, BENCH_MASK_CAUSAL}, BENCH_DECODE, false},
     {"decode 1k, hot", DECODE(ATTN_F16, 1, 32, 8, 1024, 128), BENCH_DECODE, false},
+    {"decode 1k, cold", COLD(ATTN_F16, 1, 32, 8, 1024, 128), BENCH_DECODE, false},
+    {"decode 16k, group 1, cache", CACHED(ATTN_F16, BENCH_KV_F16, 1, 8, 8, 16384, 128), BENCH_DECODE, false},
+    {"decode 16k, group 1, int8", CACHED(ATTN_F32, BENCH_KV_I8, 1, 8, 8, 16384, 128), BENCH_DECODE, false},
+    {"decode 16k, group 4, cache", CACHED(ATTN_F16, BENCH_KV_F16, 1, 32, 8, 16384, 128), BENCH_DECODE, false},
+    {"decode 16k, group 4, int8", CACHED(ATTN_F32, BENCH_KV_I8, 1, 32, 8, 16384, 128), BENCH_DECODE, false},
+    {"decode 16k, group 8, cache", CACHED(ATTN_F16, BENCH_KV_F16, 1, 64, 8, 16384, 128), BENCH_DECODE, false},
+    {"decode 1M, one head, int8", CACHED(ATTN_F32, BENCH_KV_I8, 1, 1, 1, 1048576, 64), BENCH_DECODE, false},
 };
 
 /* Llama-3.1-8B 32/8, Qwen3-14B 40/8, multi-head 32/32, multi-query 32/1. */
@@ -154,6 +170,8 @@ static const struct bench_preset_shape serving[] = {
     {"llama 1 x 128k", DECODE(ATTN_F16, 1, 32, 8, 131072, 128), BENCH_DECODE, false},
     {"llama 4 x 8k", DECODE(ATTN_F16, 4, 32, 8, 8192, 128), BENCH_DECODE, false},
     {"llama 16 x 4k", DECODE(ATTN_F16, 16, 32, 8, 4096, 128), BENCH_DECODE, false},
+    {"llama 16 x 4k, cache", CACHED(ATTN_F16, BENCH_KV_F16, 16, 32, 8, 4096, 128), BENCH_DECODE, false},
+    {"llama 16 x 4k, int8", CACHED(ATTN_F32, BENCH_KV_I8, 16, 32, 8, 4096, 128), BENCH_DECODE, false},
     {"llama 16 x 1k", DECODE(ATTN_F16, 16, 32, 8, 1024, 128), BENCH_DECODE, false},
     {"qwen3 1 x 32k", DECODE(ATTN_BF16, 1, 40, 8, 32768, 128), BENCH_DECODE, false},
     {"qwen3 16 x 4k", DECODE(ATTN_BF16, 16, 40, 8, 4096, 128), BENCH_DECODE, false},
@@ -169,7 +187,8 @@ const struct bench_preset bench_presets[] = {
     {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
     {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
     {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(bench_bar_shapes), 5, 0.1},
-    {"decode", "one token a sequence over a long f16, bf16 or f32 K and V", SHAPES(decode), 7, 0.1},
+    {"decode", "one token a sequence over long K and V: tensors of f16, bf16, f32; caches of f16 and int8", SHAPES(decode),
+     7, 0.1},
     {"serving", "decoding as models are served: heads of known models, 1 to 16 sequences, 1k to 128k", SHAPES(serving), 5,
      0.1},
     {"variants", "what masks, windows, softcap, ALiBi and sinks cost, relative to none", SHAPES(variants), 5, 0.1},

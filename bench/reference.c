@@ -32,7 +32,8 @@ static double time_call(const struct attn_kernel *kernel, const struct bench_cal
   const double start = bench_clock();
   bench_tensors_poison(out);
   if (!bench_call_run(call) && bench_expect_check(expected, bound, out).right) {
-    struct bench_timing timing = {.call = *call,
+    struct bench_timing timing = {.call = call,
+                                  .calls = 1,
                                   .roofs = roofs,
                                   .isa = kernel->isa,
                                   .threads = threads,

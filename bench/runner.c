@@ -2,6 +2,7 @@
 
 #include "bound.h"
 #include "clock.h"
+#include "keys.h"
 #include "layer.h"
 #include "memory.h"
 #include "presets.h"
@@ -117,9 +118,9 @@ static bool fits_memory(size_t needed, struct bench_row *row)
   return false;
 }
 
-static double total_bytes(const struct attn_extents *e)
+static double total_bytes(const struct bench_shape *shape, const struct attn_extents *e)
 {
-  return (double)e->q + (double)e->k + (double)e->v + (double)e->mask + (double)e->o;
+  return (double)e->q + bench_keys_bytes(shape, e) + (double)e->mask + (double)e->o;
 }
 
 static void relate_to_references(struct bench_runner *runner, struct bench_row *row)
@@ -138,7 +139,8 @@ static void relate_to_references(struct bench_runner *runner, struct bench_row *
   row->autovec_sliced = reference[BENCH_REFERENCE_AUTOVEC]->sliced;
 }
 
-static void check_and_time(struct bench_runner *runner, const struct bench_call *call, double bound, struct bench_row *row)
+static void check_and_time(struct bench_runner *runner, const struct bench_call *call, int calls, double bound,
+                           struct bench_row *row)
 {
   const struct bench_settings *s = &runner->settings;
   struct bench_tensors *out = call->layer ? &runner->layer.output : &runner->tensors;
@@ -157,7 +159,8 @@ static void check_and_time(struct bench_runner *runner, const struct bench_call 
     return;
   }
   row->state = BENCH_INTERRUPTED;
-  struct bench_timing timing = {.call = *call,
+  struct bench_timing timing = {.call = call,
+                                .calls = calls,
                                 .roofs = runner->roofs,
                                 .isa = row->isa,
                                 .threads = row->threads,
@@ -186,19 +189,16 @@ static void check_and_time(struct bench_runner *runner, const struct bench_call 
 static void run_plan(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row)
 {
   const attn_options options = {.kernel = c->kernel, .threads = c->threads};
-  attn_plan *plan;
-  if (attn_plan_create(&plan, &runner->tensors.desc, &options)) {
-    snprintf(row->note, sizeof row->note, "%s", attn_error_message());
-    return;
-  }
+  struct bench_keys keys;
+  if (!bench_keys_create(&keys, &c->shape, &runner->tensors, &options, row->note, sizeof row->note)) return;
+  const attn_plan *plan = keys.call[0].plan;
   const struct attn_kernel *kernel = attn_kernel_find(attn_plan_kernel(plan));
-  const struct bench_call call = {.plan = plan, .args = &runner->tensors.args};
   row->isa = kernel->isa;
   row->threads = attn_plan_threads(plan);
   row->rows = c->shape.B * c->shape.Hq * c->shape.Sq;
   if (fits_memory(attn_plan_workspace_bytes(plan), row))
-    check_and_time(runner, &call, bench_error_bound(c->shape.dtype, kernel), row);
-  attn_plan_destroy(plan);
+    check_and_time(runner, keys.call, keys.count, bench_error_bound(c->shape.dtype, kernel), row);
+  bench_keys_destroy(&keys);
 }
 
 static void run_layer(struct bench_runner *runner, const struct bench_case *c, struct bench_row *row)
@@ -217,7 +217,7 @@ static void run_layer(struct bench_runner *runner, const struct bench_case *c, s
   row->rows = c->shape.B * c->shape.Sq;
   snprintf(row->kernels, sizeof row->kernels, "%s", attn_layer_kernels(layer));
   if (fits_memory(attn_layer_workspace_bytes(layer), row))
-    check_and_time(runner, &call, bench_layer_error_bound(&c->shape), row);
+    check_and_time(runner, &call, 1, bench_layer_error_bound(&c->shape), row);
   attn_layer_destroy(layer);
 }
 
@@ -242,7 +242,7 @@ void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, s
     bench_shape_describe(&c->shape, row->label, sizeof row->label);
   if (!take_shape(runner, &c->shape, row)) return;
   row->flops = attn_problem_flops(&runner->tensors.problem);
-  row->bytes = total_bytes(&runner->tensors.extents);
+  row->bytes = total_bytes(&c->shape, &runner->tensors.extents);
   row->checked_rows = runner->expected.rows;
   if (bench_shape_is_layer(&c->shape))
     run_layer(runner, c, row);

@@ -149,7 +149,12 @@ static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, 
   struct attn_problem problem;
   /* One that was named, but cannot do the shape, is run all the same: its row tells the reason. */
   const bool resolved = !s->kernels && !attn_problem_resolve(&problem, &desc);
-  if (kernel->dtype != shape->shape.dtype || obstacle(x, kernel, resolved ? &problem : NULL, buffer, sizeof buffer))
+  if (resolved && shape->shape.kv) {
+    problem.cached = true;
+    problem.kv_dtype = bench_kv_dtype(shape->shape.kv);
+  }
+  if (kernel->dtype != bench_shape_kernel_dtype(&shape->shape) ||
+      obstacle(x, kernel, resolved ? &problem : NULL, buffer, sizeof buffer))
     return false;
   if (s->isas && !is_listed(s->isas, attn_isa_name(kernel->isa))) return false;
   if (s->kernels) return is_listed(s->kernels, kernel->name);
@@ -187,9 +192,9 @@ static bool add_named(struct expansion *x, const char *name)
     return fail(x, "--case '%s': %s", name, why + strlen("--kernel: "));
   }
   const struct attn_kernel *kernel = attn_kernel_find(c.kernel);
-  if (kernel->dtype != c.shape.dtype)
+  if (kernel->dtype != bench_shape_kernel_dtype(&c.shape))
     return fail(x, "--case '%s': kernel %s computes %s, not %s", name, c.kernel, bench_dtype_name(kernel->dtype),
-                bench_dtype_name(c.shape.dtype));
+                bench_dtype_name(bench_shape_kernel_dtype(&c.shape)));
   const char *why_not = obstacle(x, kernel, NULL, buffer, sizeof buffer);
   if (why_not) return fail(x, "--case '%s': kernel %s cannot run here: %s", name, c.kernel, why_not);
   return add_case(x, &c);

@@ -83,6 +83,43 @@ bool bench_fill_team(float *to, size_t n, uint64_t seed, uint64_t tensor, int th
   return bench_team_run(threads, fill_part, &fill);
 }
 
+/* K or V as what a cache of another type can hold of it, so that the oracle, which reads the tensors, sees what kernels
+ * see. */
+struct rounding {
+  attn_dtype dtype;
+  float *x;
+  int64_t rows, n; /* of a row: one token of one head */
+};
+
+static void round_part(void *context, int thread, int threads)
+{
+  const struct rounding *r = context;
+  for (int64_t row = r->rows * thread / threads; row < r->rows * (thread + 1) / threads; row++) {
+    float *x = r->x + row * r->n, most = 0;
+    for (int64_t d = 0; d < r->n; d++) most = fmaxf(most, fabsf(x[d]));
+    const float scale = most / 127;
+    for (int64_t d = 0; d < r->n; d++) {
+      float stored; /* room for any type */
+      if (r->dtype == ATTN_I8) {
+        x[d] = most > 0 ? rintf(x[d] / scale) * scale : 0;
+      } else {
+        attn_element_put(r->dtype, &stored, 0, x[d]);
+        x[d] = attn_element_get(r->dtype, &stored, 0);
+      }
+    }
+  }
+}
+
+static bool round_keys(const struct bench_tensors *t, const struct bench_shape *s, int threads)
+{
+  const attn_dtype dtype = bench_shape_kernel_dtype(s);
+  if (dtype == s->dtype) return true;
+  struct rounding k = {dtype, (float *)t->args.k, s->B * s->Hkv * s->Skv, s->Dqk}, v = k;
+  v.x = (float *)t->args.v;
+  v.n = s->Dv;
+  return bench_team_run(threads, round_part, &k) && bench_team_run(threads, round_part, &v);
+}
+
 /* How the mask of a shape is filled. */
 static struct fill fill_mask(const struct bench_tensors *t, const struct bench_shape *shape, void *mask, uint64_t seed)
 {
@@ -172,7 +209,10 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
       bench_tensors_destroy(t);
       return false;
     }
-  return true;
+  if (round_keys(t, shape, threads)) return true;
+  snprintf(error, error_bytes, "%d threads could not be started", threads);
+  bench_tensors_destroy(t);
+  return false;
 }
 
 /* Half of the last n queries; the first of them begins a block, if there is a block mask. */

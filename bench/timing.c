@@ -20,13 +20,20 @@ static void sample_roofs(struct bench_timing *t)
   if (fma > t->fma_roof) t->fma_roof = fma;
 }
 
+static bool call_next(struct bench_timing *t)
+{
+  const struct bench_call *call = &t->call[t->turn];
+  t->turn = (t->turn + 1) % t->calls;
+  return !bench_call_run(call);
+}
+
 static bool before(void *context)
 {
   struct bench_timing *t = context;
   if (t->counters) counters_stop(t->counters); /* of the batch before */
   if (t->stop && *t->stop) return false;
   sample_roofs(t);
-  if (t->expected_s <= warm_up_below_s && bench_call_run(&t->call)) return false;
+  if (t->expected_s <= warm_up_below_s && !call_next(t)) return false;
   if (t->counters) counters_start(t->counters);
   return true;
 }
@@ -35,7 +42,7 @@ static bool step(void *context)
 {
   struct bench_timing *t = context;
   t->counted_calls++;
-  return !bench_call_run(&t->call) && !(t->stop && *t->stop);
+  return call_next(t) && !(t->stop && *t->stop);
 }
 
 bool bench_time(const char *name, struct bench_timing *t, struct gbench_repetition *repetition)

@@ -15,8 +15,9 @@ struct bench_call {
 attn_status bench_call_run(const struct bench_call *call);
 
 struct bench_timing {
-  struct bench_call call;
-  struct bench_roofs *roofs; /* NULL: no samples */
+  const struct bench_call *call; /* [calls], which take turns */
+  int calls, turn;               /* turn: whose it is */
+  struct bench_roofs *roofs;     /* NULL: no samples */
   enum attn_isa isa;
   int threads;
   double expected_s; /* of a call: a short one is run once, untimed, after the samples took its data from the caches */

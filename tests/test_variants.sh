@@ -56,5 +56,22 @@ check 'the legend tells what is counted' grep -q '^Of layers: ' "$dir/md"
 "$attnbench" run --case "$(layer 15 Wq:24/Wo:20)" > "$dir/stdout" 2> "$dir/err"
 check 'half of the widths are refused' [ $? = 2 ]
 check 'and the message says so' grep -q "'Wo:20' stands where Wkv:<number> belongs" "$dir/err"
+
+# Where K and V lie.
+lies() { echo "attn/decode_$1_scalar/$2/B:2/Hq:4/Hkv:2/Sq:1/Skv:170/Dqk:16/Dv:16/none${3-}/T:1"; }
+check 'K and V in caches of every type, hot and cold' "$attnbench" run --case "$(lies f32 f32 /kv:f32)" --case "$(lies f16 f16 /kv:f16)" \
+  --case "$(lies bf16 f32 /kv:bf16)" --case "$(lies i8 f32 /kv:i8)" --case "$(lies f32 f32 /cache:hot)" \
+  --repetitions 1 --min-time 0.001 --csv "$dir/csv" --json "$dir/json"
+check 'are right and keep their names' [ "$(grep ',timed,' "$dir/csv" | grep -c '/kv:[a-z0-9]*/T:1\|/cache:hot/T:1')" = 5 ]
+check 'the export has them' sh -c '"$1" export "$2" --format benchstat | grep -q "/mask=none/kv=i8-1"' export "$attnbench" "$dir/json"
+check 'cold: copies take turns' "$attnbench" run --case "$(lies i8 f32 /kv:i8/cache:cold | sed s/Skv:170/Skv:20000/)" \
+  --case "$(lies f32 f32 /cache:cold | sed s/Skv:170/Skv:20000/)" --repetitions 1 --min-time 0.001 --csv "$dir/csv"
+check 'and are right' [ "$(grep -c '/cache:cold/T:1.*,timed,' "$dir/csv")" = 2 ]
+for wrong in 'i8 f16 /kv:i8' 'f16 bf16 /kv:f16' 'f32 f32 /kv:f64' 'f32 f32 /cache:warm' 'f32 f32 /cache:hot/kv:f32' 'i8 f32 ' \
+  'i8 i8 ' 'f32 f32 /kv:f32/Wq:16/Wkv:16/Wo:16'; do
+  # shellcheck disable=SC2086
+  "$attnbench" run --case "$(lies $wrong)" > "$dir/stdout" 2> "$dir/err"
+  check "'$wrong' is refused" [ $? = 2 ]
+done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -20,12 +20,14 @@ const groupBy = (items, key) => {
   return groups;
 };
 
-// attn/<kernel>/<dtype>/B:1/Hq:8/.../<mask>/T:2, with or without what Google Benchmark appends. Other names: {}.
+// attn/<kernel>/<dtype>/B:1/Hq:8/.../<mask>/T:2, with or without what Google Benchmark appends. Other names: {}. What stands
+// between mask and threads, the widths of a layer or where K and V lie, stays with the mask.
 function parseName(name) {
   const parts = name.split("/");
-  if (parts[0] !== "attn" || parts.length < 12) return {};
-  const fields = {kernel: parts[1], dtype: parts[2], mask: parts[10]};
-  for (const part of [...parts.slice(3, 10), parts[11]]) {
+  const threads = parts.findIndex((part) => part.startsWith("T:"));
+  if (parts[0] !== "attn" || threads < 11) return {};
+  const fields = {kernel: parts[1], dtype: parts[2], mask: parts.slice(10, threads).join(" ")};
+  for (const part of [...parts.slice(3, 10), parts[threads]]) {
     const [key, value] = part.split(":");
     if (!(Number(value) > 0)) return {};
     fields[key] = Number(value);
