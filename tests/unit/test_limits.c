@@ -112,6 +112,7 @@ static void strides_of_nothing(void **state)
   assert_int_equal(attn_forward(&d, NULL, &(attn_args){.v = v, .o = o}), ATTN_OK);
   assert_true(o[0] == 2 && o[17] == 15); /* scores of 0: the mean */
   d = (attn_desc){.B = 0, .Hq = 1, .Hkv = 1, .Sq = 3, .Skv = 3, .Dqk = INT64_MAX - 1, .Dv = 7};
+  d.q = d.k = (attn_strides){1, 1, 1, 1};
   assert_int_equal(attn_forward(&d, NULL, &(attn_args){.o = o}), ATTN_OK); /* so did the sum of its head sizes */
 }
 
