@@ -240,7 +240,7 @@ static bool read_rows(struct reader *r, const json_t *root)
 bool results_parse(struct results *o, const char *path, const char *text, size_t bytes, char *error, size_t error_bytes)
 {
   struct reader r = {.results = o, .error = error, .error_bytes = error_bytes};
-  json_error_t why;
+  json_error_t why = {.text = ""};
   *o = (struct results){.path = strdup(path)};
   json_t *root = o->path ? json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &why) : NULL;
   bool ok = false;

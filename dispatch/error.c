@@ -5,13 +5,12 @@
 
 static _Thread_local char message[1024];
 
-attn_status attn_fail(attn_status status, const char *format, ...)
+void attn_fail_say(const char *format, ...)
 {
   va_list args;
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
-  return status;
 }
 
 const char *attn_error_message(void) { return message; }

@@ -4,7 +4,10 @@
 
 #include "attn.h"
 
-/* Sets this thread's message and returns status. */
-attn_status attn_fail(attn_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void attn_fail_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* attn_fail(status, format, ...) sets this thread's message and is the status. A macro, so that static analysis sees that
+ * it is not ATTN_OK. */
+#define attn_fail(status, ...) (attn_fail_say(__VA_ARGS__), (status))
 
 #endif

@@ -24,7 +24,7 @@ static const struct attn_linear *const kernels[] = {&linear_f32_scalar};
 static const struct attn_linear *choose(const struct attn_restrictions *r)
 {
   size_t i = 0;
-  while (kernels[i]->needs & ~r->features || kernels[i]->isa > r->isa) i++;
+  while (i + 1 < sizeof kernels / sizeof *kernels && (kernels[i]->needs & ~r->features || kernels[i]->isa > r->isa)) i++;
   return kernels[i];
 }
 

@@ -170,7 +170,7 @@ static attn_status check_rope(struct attn_problem *p, const attn_rope *rope, int
   if (p->Sq >= most || p->Skv > 2 * most - 1 || offset <= -most || offset >= most || p->Skv + offset >= 2 * most)
     return attn_fail(ATTN_ERR_INVALID,
                      "with a rope Sq = %lld and causal_offset = %lld must be below %lld, and Skv = %lld below %lld",
-                     (long long)p->Sq, (long long)offset, (long long)most, (long long)p->Skv, (long long)(2 * most));
+                     (long long)p->Sq, (long long)offset, (long long)most, (long long)p->Skv, 2 * (long long)most);
   return ATTN_OK;
 }
 

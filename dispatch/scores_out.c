@@ -147,7 +147,7 @@ static void run_tile(void *context, int64_t index, int thread)
   for (int64_t j0 = 0; j0 < p->Skv; j0 += TILE_KEYS) {
     const int64_t keys = p->Skv - j0 < TILE_KEYS ? p->Skv - j0 : TILE_KEYS;
     /* Neither end of the visible range falls as the rows go on. */
-    const bool hidden =
+    const bool hidden = // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): there is at least one row
         c->stage >= ATTN_SCORE_BIASED && (j0 >= row[rows - 1].visible.limit || j0 + keys <= row[0].visible.first);
     if (!hidden) pack_keys(c, b, h, j0, keys, k);
     for (int64_t r = 0; r < rows; r++) {

@@ -53,7 +53,7 @@ struct entry {
 
 static attn_status parse_field(struct entry *e, char *field, const struct place *place)
 {
-  int64_t value, step, most;
+  int64_t value = -1, step, most;
   char *number = strchr(field, '=');
   if (!number) return wrong(place, "'%s' stands where <field>=<number> belongs", field);
   *number++ = 0;

@@ -34,6 +34,7 @@ static inline void attn_rope_turn(const struct attn_rope *rope, int64_t position
     const double cosine = coarse[i].cosine * fine[i].cosine - coarse[i].sine * fine[i].sine;
     const double sine = coarse[i].sine * fine[i].cosine + coarse[i].cosine * fine[i].sine;
     const float c = (float)cosine, s = (float)(position < 0 ? -sine : sine);
+    // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): no plan or cache has heads of fewer than dims elements
     float *const a = x + i * next, *const b = a + other, left = *a, right = *b;
     *a = left * c - right * s;
     *b = right * c + left * s;

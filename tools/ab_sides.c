@@ -40,6 +40,8 @@ static char **make_env(const char *list, struct complaint *why)
     const size_t length = strcspn(entry, "=");
     if (!entry[length] || !length) {
       complaint_set(why, "env: '%s' is not NAME=VALUE", entry);
+      free(env);
+      free(copy);
       return NULL;
     }
     int at = 0;

@@ -89,8 +89,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
   case OPTION_MARKDOWN: o->markdown = arg; break;
   case ARGP_KEY_ARG: argp_error(state, "there is nothing to give but options: '%s'", arg); break;
   case ARGP_KEY_END:
-    if (!o->baseline) argp_error(state, "--baseline is missing: a build, a git revision, a file of results, or history");
-    if (strcmp(o->baseline, HISTORY) && (o->history.db || o->history.machine))
+    if (!o->baseline)
+      argp_error(state, "--baseline is missing: a build, a git revision, a file of results, or history");
+    else if (strcmp(o->baseline, HISTORY) && (o->history.db || o->history.machine))
       argp_error(state, "%s means nothing without --baseline history", o->history.db ? "--db" : "--machine");
     break;
   default: return ARGP_ERR_UNKNOWN;

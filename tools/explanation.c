@@ -90,7 +90,7 @@ static void print_head(FILE *out, const struct explanation *e, const struct atte
     fputc('\n', out);
     return;
   }
-  if (heat->columns < heat->keys) {
+  if (heat->columns > 0 && heat->columns < heat->keys) {
     fprintf(out, "%*s a column: %lld to %lld of the keys 0-%lld\n", names, "", (long long)(heat->keys / heat->columns),
             (long long)((heat->keys - 1) / heat->columns + 1), (long long)heat->keys - 1);
     return;

@@ -190,7 +190,8 @@ static void __attribute__((constructor)) begin(void)
   void *frame[2];
   (void)backtrace(frame, 2); /* loads libgcc now, not at the first fault */
   json_set_alloc_funcs(__wrap_malloc, free);
-  if (!getenv("FAULT_AT")) return;
+  const char *at = getenv("FAULT_AT");
+  if (!at) return;
   atexit(report);
-  fault_arm(atoi(getenv("FAULT_AT")));
+  fault_arm(atoi(at));
 }
