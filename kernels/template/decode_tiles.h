@@ -74,13 +74,22 @@ static inline const element *ahead_take(struct ahead *a, int at_once, int64_t ti
   *step = a->row ? a->row : at_once * LINE;
   if (!a->row) {
     a->line += at_once * times;
-    if (a->line >= a->lines) a->line = 0, a->stretch++;
+    if (a->line >= a->lines) { /* what went beyond the stretch was of the next one, if that follows in memory */
+      const element *const end = a->base[a->stretch] + a->lines * LINE;
+      a->stretch++;
+      a->line = a->stretch < a->stretches && a->base[a->stretch] == end ? a->line - a->lines : 0;
+    }
   } else if (++a->stretch == a->stretches && a->line + at_once < a->lines) {
     a->line += at_once;
     a->stretch = 0;
   }
   return from;
 }
+
+/* One or two rows pass over memory faster than it can be read, and what is asked for beyond that is dropped: they ask once
+ * more, KEYS_SOON elements or VALUES_SOON keys before the use. int8 does not: its conversion is slower than memory. */
+enum { KEYS_SOON = 48, VALUES_SOON = 16 };
+ALWAYS_INLINE bool asks_again(const int rows) { return rows <= 2 && sizeof(element) > 1; }
 
 /* One line of each page: the translation of an address takes longer than what is asked for in between. */
 static inline void open_pages(const element *const *base, int64_t keys, int64_t step)
@@ -185,9 +194,10 @@ ALWAYS_INLINE int key_vectors(const int rows)
   return most >= 6 && KEY_VECTORS % 6 == 0 ? 6 : most >= 4 && KEY_VECTORS % 4 == 0 ? 4 : 3;
 }
 
-enum { KEY_STEPS = 16 }; /* elements from decision to decision what is asked for */
+enum { KEY_STEPS = 16, KEY_ASKS = 12 }; /* elements from decision to decision what is asked for; during which it is */
 
-/* Lines that are asked for in KEY_STEPS steps: all of the next block's K in three quarters of the passes over this one's.
+/* Lines that are asked for in KEY_STEPS steps, if all of them asked: the next block's K while the passes over this one
+ * last.
  */
 ALWAYS_INLINE int key_lines(const int rows)
 {
@@ -199,8 +209,8 @@ ALWAYS_INLINE int key_lines(const int rows)
 ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *const key[MOST_KEY_VECTORS], int64_t depth,
                              float *out, struct ahead *ahead)
 {
-  const int nv = key_vectors(rows), asked = key_lines(rows), turn = asked < KEY_STEPS ? KEY_STEPS / asked : 1;
-  const int lines = asked * turn / KEY_STEPS;
+  const int nv = key_vectors(rows), asked = key_lines(rows), lines = asked > KEY_STEPS ? asked / KEY_STEPS : 1;
+  const int asks = asked > KEY_STEPS ? KEY_ASKS : KEY_ASKS * asked / KEY_STEPS;
   vf acc[DOTS];
   int64_t d = 0;
   UNROLLED_FOR (i, rows * nv) acc[i] = vf_zero();
@@ -223,16 +233,26 @@ ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *cons
     }                                                                                                                      \
     q += rows;                                                                                                             \
   } while (0)
+#define KEYS_AGAIN                                                                                                         \
+  if (asks_again(rows) && d * STRETCH % LINE == 0)                                                                         \
+    UNROLLED_FOR (x, nv)                                                                                                   \
+      if (x * VL % STRETCH == 0) __builtin_prefetch(key[x] + (d + KEYS_SOON) * STRETCH, 0, 2)
   while (d + KEY_STEPS <= depth) {
-    int64_t step;
-    const element *soon = ahead_take(ahead, lines, KEY_STEPS / turn, key[0], &step);
-    for (const int64_t end = d + KEY_STEPS; d < end; d += turn, soon += step) {
+    int64_t step, end = d + asks;
+    const element *soon = ahead_take(ahead, lines, asks, key[0], &step);
+    for (; d < end; d++, soon += step) { /* unrolled, gcc keeps a sum on the stack */
       UNROLLED_FOR (x, lines) __builtin_prefetch(soon + x * LINE, 0, 2);
-      UNROLLED_FOR (c, turn) KEYS_AT(d + c);
+      KEYS_AGAIN;
+      KEYS_AT(d);
+    }
+    for (end = d + KEY_STEPS - asks; d < end; d++) {
+      KEYS_AGAIN;
+      KEYS_AT(d);
     }
   }
   for (; d < depth; d++) KEYS_AT(d);
 #undef KEYS_AT
+#undef KEYS_AGAIN
   UNROLLED_FOR (i, rows)
     UNROLLED_FOR (x, nv) vf_store(out + i * SCORES + x * VL, acc[i * nv + x]);
 }
@@ -258,13 +278,15 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
 /* Lines that are asked for with a key's nv vectors of values. */
 ALWAYS_INLINE int lines_at_once(const int nv) { return (nv * VL + LINE - 1) / LINE; }
 
-/* acc[rows][nv] += weights w[rows][SCORES] of n keys times their values. soon: asked for, soon_step further with each key.
- */
+/* acc[rows][nv] += weights w[rows][SCORES] of n keys times their values. soon: asked for, soon_step further with each key;
+ * so are `again` elements of a row to come. */
 ALWAYS_INLINE void values_tile(vf *acc, const int rows, const int nv, const element *v, int64_t step, const float *w,
-                               int64_t n, const element *soon, int64_t soon_step)
+                               int64_t n, const element *soon, int64_t soon_step, int64_t again)
 {
   for (int64_t j = 0; j < n; j++) {
     vf right[MOST_ACROSS];
+    if (asks_again(rows))
+      for (int64_t d = 0; d < again; d += LINE) __builtin_prefetch(v + VALUES_SOON * step + d, 0, 2);
     UNROLLED_FOR (l, lines_at_once(nv)) __builtin_prefetch(soon + l * LINE, 0, 2);
     UNROLLED_FOR (c, nv) right[c] = el_load(v + c * VL);
     UNROLLED_FOR (i, rows) {
@@ -292,7 +314,7 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
       const element *v = b->v[j / STRETCH] + left;
       int64_t soon_step;
       const element *soon = ahead_take(ahead, lines_at_once(nv), n, v, &soon_step);
-      values_tile(acc, rows, nv, v, step, w + j, n, soon, soon_step);
+      values_tile(acc, rows, nv, v, step, w + j, n, soon, soon_step, left == 0 ? p->Dv : 0);
     }
   } else {
     for (int64_t j = 0; j < b->n; j++)
