@@ -85,6 +85,7 @@ static inline bool vf_any_beyond(vf x, float limit)
 static inline vf vf_hide(vf p, vf score) { return vbslq_f32(vceqq_f32(score, vf_set(-INFINITY)), vf_set(-0.0f), p); }
 
 static inline float vf_hsum(vf x) { return vaddvq_f32(x); }
+static inline float vf_hmax(vf x) { return vmaxvq_f32(x); }
 
 /* out[i] = sum of the lanes of x[i], i in 0..7. */
 static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf x[8])

@@ -52,6 +52,13 @@ struct stream {
   float *p;          /* [group_tiles][MR][P_STRIDE] scores, then weights */
 };
 
+/* Rows of tile t that are none of padding; the tile of SHORT_MR rows is for those that have few. */
+static inline int64_t rows_of(const struct stream *s, int64_t t)
+{
+  const int64_t rows = s->unit->row1 - s->unit->row0 - t * MR;
+  return rows < MR ? rows : MR;
+}
+
 /* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */
 static inline int64_t stream_block_keys(const struct attn_problem *p)
 {
@@ -79,7 +86,7 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(max, s->tiles * MR);
   TAKE(sum, s->tiles * MR * VL);
   TAKE(packed_sum, PACKED > 1 ? s->tiles * MR * VL : 0);
-  TAKE(q, s->tiles * MR * packed(p->Dqk));
+  TAKE(q, s->tiles * MR * packed(p->Dqk) + TB); /* packed in blocks of TB */
   TAKE(o, s->tiles * MR * s->values);
   TAKE(k, s->block_keys * packed(p->Dqk));
   TAKE(v, packed(s->block_keys) * s->values);
@@ -101,6 +108,7 @@ static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, 
   const int64_t r = t * MR + i;
   const float rescale = attn_exp2(s->max[r] - top);
   s->max[r] = top;
+  if (!vf_any_above(vf_load(s->sum + r * VL), 0)) return; /* all weights so far are 0 */
   for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
   for (int64_t l = 0; PACKED > 1 && l < VL; l++) s->packed_sum[r * VL + l] *= rescale;
   scale_weights(p - i * P_STRIDE, i, P_STRIDE, done, rescale);
@@ -121,41 +129,60 @@ __attribute__((noinline)) static void follow_max(struct stream *s, int64_t t, in
     UNROLLED_FOR (l, NV) top[l] = vf_max(vf_load(p + j + l * VL), top[l]);
   UNROLLED_FOR (l, NV) top[0] = vf_max(top[l], top[0]);
   if (!vf_any_above(vf_sub(top[0], vf_set(s->max[t * MR + i])), RAISE)) return;
-  float lanes[VL], highest = -FLT_MAX;
-  vf_store(lanes, top[0]);
-  for (int l = 0; l < VL; l++) highest = lanes[l] > highest ? lanes[l] : highest;
-  raise_max(s, t, i, highest, p, from);
+  raise_max(s, t, i, vf_hmax(top[0]), p, from);
 }
 
-static inline void add_to(float *lanes, vf x) { vf_store(lanes, vf_add(vf_load(lanes), x)); }
+/* Always in this order: the bits of a row must not depend on which function weighs it. */
+static inline void add_sums(float *lanes, const vf sum[NV])
+{
+  vf all = vf_load(lanes);
+  UNROLLED_FOR (l, NV) all = vf_add(all, sum[l]);
+  vf_store(lanes, all);
+}
 
 /* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
 __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
   follow_max(s, t, i, p, from, to);
-  vf sum = vf_zero();
   const vf max = vf_set(s->max[r]);
-  for (int64_t j = from; j < to; j += VL) {
-    const vf score = vf_load(p + j), weight = vf_hide(vf_exp2(vf_sub(score, max)), score);
-    vf_store(p + j, weight);
-    sum = vf_add(sum, weight);
-  }
-  add_to(s->sum + r * VL, sum);
+  vf sum[NV];
+  UNROLLED_FOR (l, NV) sum[l] = vf_zero();
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_load(p + j + l * VL), weight = vf_hide(vf_exp2(vf_sub(score, max)), score);
+      vf_store(p + j + l * VL, weight);
+      sum[l] = vf_add(sum[l], weight);
+    }
+  add_sums(s->sum + r * VL, sum);
 }
 
-/* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR. */
-static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+/* Scores p[from..to) become x. Up to VL - 1 floats behind them do as well: of the next panel, which is not there. */
+static inline void set_scores(float *p, int64_t from, int64_t to, vf x)
+{
+  if (from < to) vf_store(p + from, x);
+  for (int64_t j = to - (to - from) / VL * VL; j < to; j += VL) vf_store(p + j, x);
+}
+
+/* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR; keys [end, to) are
+ * hidden: they lie behind the last one. While their scores are the lowest plain ones, no test tells them from the others;
+ * their weights of 2^-126 change no sum, and nobody reads them. */
+static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to, int64_t end)
 {
   const int64_t r = t * MR + i;
-  if (s->max[r] == -FLT_MAX) follow_max(s, t, i, p, from, to); /* the row's first live keys */
+  if (s->max[r] == -FLT_MAX) { /* the row's first live keys */
+    set_scores(p, end, to, vf_set(-INFINITY));
+    follow_max(s, t, i, p, from, to);
+  }
   const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]);
   vf highest[NV], sum[NV];
+  set_scores(p, end, to, vf_sub(max, vf_set(DEPTH)));
   UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) highest[l] = vf_max_bits(highest[l], vf_add(vf_load(p + j + l * VL), shift));
   UNROLLED_FOR (l, NV) highest[0] = vf_max_bits(highest[0], highest[l]);
   if (vf_any_beyond(highest[0], DEPTH + RAISE)) {
+    set_scores(p, end, to, vf_set(-INFINITY));
     weigh_any(s, t, i, p, from, to);
     return;
   }
@@ -165,9 +192,7 @@ static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, i
       vf_store(p + j + l * VL, weight);
       sum[l] = vf_add(sum[l], weight);
     }
-  vf all = vf_load(s->sum + r * VL);
-  UNROLLED_FOR (l, NV) all = vf_add(all, sum[l]);
-  vf_store(s->sum + r * VL, all);
+  add_sums(s->sum + r * VL, sum);
 }
 
 /* Which key panels of a block a row tile sees, a bit each. */
@@ -266,25 +291,26 @@ static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p
       vf_store(p + j + l * VL, weight);
       sum[l] = vf_add(sum[l], weight);
     }
-  vf all = vf_load(s->sum + r * VL);
-  UNROLLED_FOR (l, NV) all = vf_add(all, sum[l]);
-  vf_store(s->sum + r * VL, all);
+  add_sums(s->sum + r * VL, sum);
   return true;
 }
 
-/* Scores of a row tile and neighbouring key panels. A function of its own, so that its loop has all registers for itself.
- */
-__attribute__((noinline)) static void score_panels(float *restrict p, const float *restrict q, const float *restrict k,
-                                                   int64_t depth, int64_t panels, float factor)
-{
-  for (; panels > 0; panels--, p += NR, k += NR * depth) {
-    vf score[MR][NV];
-    ZERO_TILE(score, MR, NV);
-    qk_tile(score, q, k, depth, NV);
-    UNROLLED_FOR (i, MR)
-      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+/* Scores of `rows` rows of a tile and neighbouring key panels. Functions of their own, so that their loops have all
+ * registers for themselves. */
+#define DEFINE_SCORES(name, qk, rows)                                                                                      \
+  __attribute__((noinline)) static void name(float *restrict p, const float *restrict q, const float *restrict k,          \
+                                             int64_t depth, int64_t panels, float factor)                                  \
+  {                                                                                                                        \
+    for (; panels > 0; panels--, p += NR, k += NR * depth) {                                                               \
+      vf score[MR][NV];                                                                                                    \
+      ZERO_TILE(score, rows, NV);                                                                                          \
+      qk(score, q, k, depth, NV);                                                                                          \
+      UNROLLED_FOR (i, rows)                                                                                               \
+        UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));                       \
+    }                                                                                                                      \
   }
-}
+DEFINE_SCORES(score_panels, qk_tile, MR)
+DEFINE_SCORES(score_short_panels, qk_short_tile, SHORT_MR)
 
 /* The same for a panel of at most VL keys; the rest of its scores are hidden ones. */
 __attribute__((noinline)) static void score_narrow_panel(float *restrict p, const float *restrict q,
@@ -335,7 +361,8 @@ static inline void score_run(const struct stream *s, int64_t t, int64_t j0, int6
   if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
     const bool narrow = to - keys >= NR - VL;
     const float *q = s->q + t * MR * depth;
-    score_panels(p + from, q, s->k + from * depth, depth, (to - from) / NR - narrow, problem->q_factor);
+    (rows_of(s, t) > SHORT_MR ? score_panels : score_short_panels)(p + from, q, s->k + from * depth, depth,
+                                                                   (to - from) / NR - narrow, problem->q_factor);
     if (narrow) score_narrow_panel(p + to - NR, q, s->k + (to - NR) * depth, depth, problem->q_factor);
     return;
   }
@@ -343,6 +370,12 @@ static inline void score_run(const struct stream *s, int64_t t, int64_t j0, int6
   for (int64_t j = from; j < to; j += NR)
     score_panel_asking(p + j, s->q + t * MR * depth, s->k + j * depth, depth, soon, (j0 + j) * bytes, NR * bytes,
                        problem->q_factor);
+}
+
+/* Whether all rows of a tile see all keys of the block from key `from` on: what is hidden lies behind the last of them. */
+static inline bool is_end(const struct attn_problem *p, const struct attn_row *row, int64_t j0, int64_t keys, int64_t from)
+{
+  return !attn_has_mask(p) && row[0].limit >= j0 + keys && row[MR - 1].first <= j0 + from;
 }
 
 /* P of row tile t for a block of keys. */
@@ -357,20 +390,21 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
     int64_t from, to;
     const uint32_t before = rest;
     rest = next_run(rest, round_up(keys, NR), &from, &to);
-    const bool hides = panels.partial & (before ^ rest);
+    const bool hides = panels.partial & (before ^ rest), ends = hides && is_end(problem, s->row + t * MR, j0, keys, from);
     score_run(s, t, j0, keys, p, from, to);
-    for (int64_t i = 0; i < MR; i++) {
+    for (int64_t i = 0; i < rows_of(s, t); i++) {
       const struct attn_row *at = &s->row[t * MR + i];
       float *row = p + i * P_STRIDE;
       const bool done = adds_only && j0 + from >= at->first && j0 + to <= at->limit &&
                         weigh_biased(s, t, i, row, (const float *)at->mask + j0, from, to);
-      if (!done && (hides || edits)) attn_edit_scores(problem, at, j0 + from, to - from, row + from);
-      if (!done && hides && !adds) /* an additive mask may hide keys, but seldom does */
+      if (!done && ((hides && !ends) || edits)) attn_edit_scores(problem, at, j0 + from, to - from, row + from);
+      if (!done && hides && !ends && !adds) /* an additive mask may hide keys, but seldom does */
         weigh_any(s, t, i, row, from, to);
       else if (!done)
-        weigh_row(s, t, i, row, from, to);
+        weigh_row(s, t, i, row, from, to, ends && keys < to ? keys : to);
       const vf sum = pack_weights(p, i, P_STRIDE, from, to);
-      if (PACKED > 1) add_to(s->packed_sum + (t * MR + i) * VL, sum);
+      float *lanes = s->packed_sum + (t * MR + i) * VL;
+      if (PACKED > 1) vf_store(lanes, vf_add(vf_load(lanes), sum));
     }
   }
   return panels;
@@ -380,6 +414,12 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
 __attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, uint32_t live, int64_t keys)
 {
   add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
+}
+
+__attribute__((noinline)) static void short_value_tile(float *o, const float *p, const float *v, uint32_t live,
+                                                       int64_t keys)
+{
+  add_short_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
 __attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, uint32_t live,
@@ -403,8 +443,10 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
         if (!panels[g].live) continue;
         if (!finite && panels[g].partial)
           value_tile_careful(o, p, P_STRIDE, v, panels[g].live, keys, width);
-        else if (width == NR)
+        else if (width == NR && rows_of(s, first + g) > SHORT_MR)
           wide_value_tile(o, p, v, panels[g].live, keys);
+        else if (width == NR)
+          short_value_tile(o, p, v, panels[g].live, keys);
         else
           narrow_value_tile(o, p, v, panels[g].live, keys);
       }

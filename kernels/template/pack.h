@@ -14,19 +14,29 @@
 enum { PACKED = 1 }; /* elements to a packed float */
 static inline int64_t packed(int64_t n) { return n; }
 
-/* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. */
+/* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The
+ * columns of a block of TB overlap where TB is no divisor of MR: each is right before the next begins, so up to TB floats
+ * behind the tile may change. */
 static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
 {
+  enum { ROWS = (MR + TB - 1) / TB * TB };
   const struct attn_problem *p = u->problem;
-  for (int64_t i = 0; i < MR; i++) {
-    if (row + i < row_end) {
-      const element *src = (const element *)u->q + attn_q_at(u, row + i);
-      for (int64_t d = 0; d < p->Dqk; d++) dst[d * MR + i] = el_get(src[d * p->q.d]) * p->q_factor;
-      if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
-    } else {
-      for (int64_t d = 0; d < p->Dqk; d++) dst[d * MR + i] = 0;
+  const int64_t whole = p->q.d == 1 ? p->Dqk / TB * TB : 0;
+  const vf factor = vf_set(p->q_factor);
+  const element *src[ROWS];
+  for (int64_t i = 0; i < ROWS; i++)
+    src[i] = i < MR && row + i < row_end ? (const element *)u->q + attn_q_at(u, row + i) : NULL;
+  for (int64_t d = 0; d < whole; d += TB)
+    for (int64_t i = 0; i < ROWS; i += TB) {
+      float block[TB][TB];
+      for (int64_t r = 0; r < TB; r++)
+        for (int64_t c = 0; c < TB; c += VL)
+          vf_store(&block[r][c], src[i + r] ? vf_mul(el_load(src[i + r] + d + c), factor) : vf_zero());
+      vf_transpose_block(dst + d * MR + i, MR, block[0], TB);
     }
-  }
+  for (int64_t d = whole; d < p->Dqk; d++)
+    for (int64_t i = 0; i < MR; i++) dst[d * MR + i] = src[i] ? el_get(src[i][d * p->q.d]) * p->q_factor : 0;
+  for (int64_t i = 0; p->rope && i < MR && src[i]; i++) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
 }
 
 /* Keys [0, n) of a block; the last panel is filled up with 0. TB rows at a time, which are read from end to end, while the

@@ -10,42 +10,46 @@
 #include "../kernel.h"
 #include "unroll.h"
 
-enum { NR = NV * VL };
+enum { NR = NV * VL, SHORT_MR = MR / 2 };
 #ifndef ATTN_PAIRS
 #define vf_step vf_fma
 #endif
 
-/* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are
- * used. */
-ALWAYS_INLINE void qk_tile(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)
-{
-  for (int64_t d = 0; d < depth; d++) {
-    vf right[NV];
-    UNROLLED_FOR (j, NV) right[j] = j < nv ? vf_load(k + j * VL) : vf_zero();
-    UNROLLED_FOR (i, MR) {
-      const vf left = vf_set(q[i]);
-      UNROLLED_FOR (j, NV) acc[i][j] = j < nv ? vf_step(left, right[j], acc[i][j]) : acc[i][j];
-    }
-    q += MR;
-    k += NR;
+/* Functions of `rows` rows: MR, or SHORT_MR for the few that the last tile of a unit may have. Made by a macro, for clang
+ * keeps sums in registers only if the bounds of its loops are constants from the start.
+ *
+ * qk: acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors
+ * are used. pv: acc += P V over keys [0, keys). p: rows p_stride apart; v: packed [keys][NR], of which nv vectors are used.
+ */
+#define DEFINE_TILES(qk, pv, rows)                                                                                         \
+  ALWAYS_INLINE void qk(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)     \
+  {                                                                                                                        \
+    for (int64_t d = 0; d < depth; d++) {                                                                                  \
+      vf right[NV];                                                                                                        \
+      UNROLLED_FOR (j, NV) right[j] = j < nv ? vf_load(k + j * VL) : vf_zero();                                            \
+      UNROLLED_FOR (i, rows) {                                                                                             \
+        const vf left = vf_set(q[i]);                                                                                      \
+        UNROLLED_FOR (j, NV) acc[i][j] = j < nv ? vf_step(left, right[j], acc[i][j]) : acc[i][j];                          \
+      }                                                                                                                    \
+      q += MR;                                                                                                             \
+      k += NR;                                                                                                             \
+    }                                                                                                                      \
+  }                                                                                                                        \
+  ALWAYS_INLINE void pv(vf acc[MR][NV], const float *restrict p, int64_t p_stride, const float *restrict v, int64_t keys,  \
+                        const int nv)                                                                                      \
+  {                                                                                                                        \
+    for (int64_t j = 0; j < keys; j++) {                                                                                   \
+      vf right[NV];                                                                                                        \
+      UNROLLED_FOR (n, NV) right[n] = n < nv ? vf_load(v + n * VL) : vf_zero();                                            \
+      UNROLLED_FOR (i, rows) {                                                                                             \
+        const vf left = vf_set(p[i * p_stride]);                                                                           \
+        UNROLLED_FOR (n, NV) acc[i][n] = n < nv ? vf_step(left, right[n], acc[i][n]) : acc[i][n];                          \
+      }                                                                                                                    \
+      p++;                                                                                                                 \
+      v += nv * VL;                                                                                                        \
+    }                                                                                                                      \
   }
-}
-
-/* acc += P V over keys [0, keys). p: rows p_stride apart; v: packed [keys][NR], of which nv vectors are used. */
-ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_stride, const float *restrict v, int64_t keys,
-                           const int nv)
-{
-  for (int64_t j = 0; j < keys; j++) {
-    vf right[NV];
-    UNROLLED_FOR (n, NV)
-      right[n] = n < nv ? vf_load(v + n * VL) : vf_zero(); /* constant bounds, or clang keeps it in memory */
-    UNROLLED_FOR (i, MR) {
-      const vf left = vf_set(p[i * p_stride]);
-      UNROLLED_FOR (n, NV) acc[i][n] = n < nv ? vf_step(left, right[n], acc[i][n]) : acc[i][n];
-    }
-    p++;
-    v += nv * VL;
-  }
-}
+DEFINE_TILES(qk_tile, pv_tile, MR)
+DEFINE_TILES(qk_short_tile, pv_short_tile, SHORT_MR)
 
 #endif

@@ -9,7 +9,7 @@
 #include "../kernel.h"
 #include "unroll.h"
 
-enum { NR = NV * VL };
+enum { NR = NV * VL, SHORT_MR = 0 /* there is none */ };
 _Static_assert(MR % VL == 0, "a column of Q is whole vectors");
 
 /* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are
@@ -50,5 +50,8 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
       UNROLLED_FOR (n, nv) acc[i][n] = vf_fma(vf_set(p[i * p_stride]), vf_load(v + n * VL), acc[i][n]);
   }
 }
+
+#define qk_short_tile qk_tile
+#define pv_short_tile pv_tile
 
 #endif

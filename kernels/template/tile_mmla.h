@@ -9,7 +9,7 @@
 #include "../kernel.h"
 #include "unroll.h"
 
-enum { NR = NV * VL, BLOCK_COLUMNS = VL / 2 };
+enum { NR = NV * VL, SHORT_MR = 0 /* there is none */, BLOCK_COLUMNS = VL / 2 };
 _Static_assert(VL == 4 && MR % 2 == 0, "blocks of 2x2");
 
 /* Blocks [MR/2][nv * BLOCK_COLUMNS] of the sums acc, and back. */
@@ -62,5 +62,8 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
   }
   ROWS_OF_BLOCKS(acc, block, nv);
 }
+
+#define qk_short_tile qk_tile
+#define pv_short_tile pv_tile
 
 #endif

@@ -103,6 +103,13 @@ static inline float vf_hsum(vf x)
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
+static inline float vf_hmax(vf x) /* none of the lanes is NaN */
+{
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
 /* The lower half of each 128-bit lane of a plus the upper one, beside the same of b; and neighbours likewise, in turns: of
  * P = (a0 a1 b0 b1) and Q = (c0 c1 d0 d1) a c b d. Blends go to any port, shuffles share one with the FMAs. */
 static inline vf vf_fold_halves(vf a, vf b)

@@ -78,6 +78,7 @@ static inline vf vf_hide(vf p, vf score)
 }
 
 static inline float vf_hsum(vf x) { return _mm512_reduce_add_ps(x); }
+static inline float vf_hmax(vf x) { return _mm512_reduce_max_ps(x); }
 
 /* Halves of a and b added: of the register, of each 128-bit lane, and neighbours there (of P = (a0 a1 b0 b1) and
  * Q = (c0 c1 d0 d1) a c b d). Blends go to any port, shuffles share one with the FMAs. */
