@@ -104,6 +104,7 @@ bool attention_stats_compute(struct attention_stats *s, int top, const attn_desc
   }
   free(block);
   s->mean_entropy /= (double)(s->queries - s->blind); /* 0/0: NaN */
+  if (!ok) attention_stats_destroy(s);
   return ok;
 }
 

@@ -168,7 +168,9 @@ static char *make_doc(void)
   fputs("Presets:\n", out);
   for (int i = 0; i < bench_preset_count; i++) fprintf(out, "  %-8s %s\n", bench_presets[i].name, bench_presets[i].summary);
   fprintf(out, "\n%s", doc_examples);
-  return fclose(out) ? NULL : doc;
+  if (!fclose(out)) return doc;
+  free(doc);
+  return NULL;
 }
 
 /* How long a case will take in proportion to others; the proportion to seconds shows during the run. */
@@ -302,6 +304,7 @@ static int measure(const struct bench_case_list *list, struct options *o)
   struct bench_row *rows = calloc((size_t)list->count, sizeof *rows);
   struct bench_runner *runner = rows ? bench_runner_create(&o->settings) : NULL;
   int code = EXIT_USAGE;
+  if (!rows) fprintf(stderr, "attnbench run: no memory for %d cases\n", list->count);
   if (runner) {
     const int finished = run_cases(runner, list, rows, o);
     bench_rows_relate(rows, finished);
