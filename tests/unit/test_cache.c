@@ -170,6 +170,28 @@ static void chunks_leave_the_same_bits(void **state)
   for (int b = 0; b < B; b++) free_text(&text[b]);
 }
 
+/* Tokens of the cache's own type, one by one up to the last, are the bits of all at once. */
+static void tokens_of_the_same_type(void **state)
+{
+  (void)state;
+  struct text text = make_text(51);
+  uint16_t k[CAPACITY * HKV * DQK], v[CAPACITY * HKV * DV];
+  float o[2][B * HQ * DV];
+  for (int i = 0; i < CAPACITY * HKV * DQK; i++) attn_element_put(ATTN_F16, k, i, text.k[i]);
+  for (int i = 0; i < CAPACITY * HKV * DV; i++) attn_element_put(ATTN_F16, v, i, text.v[i]);
+  for (int single = 0; single < 2; single++) {
+    attn_cache *c = make(ATTN_F16, false);
+    for (int at = 0, n = single ? 1 : CAPACITY; at < CAPACITY; at += n) {
+      const attn_tokens t = {.dtype = ATTN_F16, .n = n, .k = k + at * HKV * DQK, .v = v + at * HKV * DV};
+      if (attn_cache_append(c, 0, &t)) fail_msg("%s", attn_error_message());
+    }
+    attend(c, 1, o[single]);
+    attn_cache_destroy(c);
+  }
+  assert_memory_equal(o[0], o[1], sizeof o[0]);
+  free_text(&text);
+}
+
 /* Another sequence's length, or the capacity, changes no bit. */
 static void neighbours_do_not_matter(void **state)
 {
@@ -425,6 +447,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bad_descriptions),
       cmocka_unit_test(chunks_leave_the_same_bits),
+      cmocka_unit_test(tokens_of_the_same_type),
       cmocka_unit_test(neighbours_do_not_matter),
       cmocka_unit_test(full_and_truncated),
       cmocka_unit_test(bad_page_tables),

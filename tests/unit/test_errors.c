@@ -271,6 +271,38 @@ static void messages_and_names(void **state)
   assert_string_equal(attn_version(), version);
 }
 
+static void lengths_beyond_the_keys(void **state)
+{
+  (void)state;
+  attn_desc d = small_desc();
+  struct buffers b = make_buffers(&d);
+  const int64_t lengths[][2] = {{9, -1}, {10, 0}, {0, 9}};
+  d.flags = ATTN_KV_LENGTHS;
+  for (int i = 0; i < 3; i++) {
+    attn_args args = b.args;
+    args.kv_lengths = lengths[i];
+    assert_int_equal(attn_forward(&d, NULL, &args), i < 2 ? ATTN_ERR_INVALID : ATTN_OK);
+    if (i < 2) assert_mentions(i ? "kv_lengths[0] = 10" : "kv_lengths[1] = -1");
+  }
+  free_buffers(&b);
+}
+
+/* Those of the scalar reference are there on every machine. */
+static void decoding_takes_plain_tensors(void **state)
+{
+  (void)state;
+  static const char *const kernels[] = {"decode_f32_scalar", "decode_f16_scalar", "decode_bf16_scalar"};
+  attn_plan *plan;
+  for (int i = 0; i < 3; i++) {
+    attn_desc d = small_desc();
+    d.dtype = (attn_dtype)i;
+    assert_int_equal(attn_plan_create(&plan, &d, &(attn_options){.kernel = kernels[i]}), ATTN_OK);
+    attn_plan_destroy(plan);
+    d.Sq = 9; /* 18 rows of a head */
+    assert_refused(&d, &(attn_options){.kernel = kernels[i]}, ATTN_ERR_UNSUPPORTED, kernels[i], NULL);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -287,6 +319,8 @@ int main(void)
       cmocka_unit_test(null_pointers),
       cmocka_unit_test(aliases),
       cmocka_unit_test(workspaces),
+      cmocka_unit_test(lengths_beyond_the_keys),
+      cmocka_unit_test(decoding_takes_plain_tensors),
       cmocka_unit_test(messages_and_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,13 @@ static void bad_descriptions_are_refused(void **state)
   d.attention.Dv = 0;
   refuses(&d, &w, ATTN_ERR_INVALID, "Dv = 0", NULL);
   d = m.desc;
+  d.attention.Skv = 0;
+  refuses(&d, &w, ATTN_ERR_INVALID, "Skv = 0", NULL);
+  d.attention.Skv = 1;
+  attn_layer *one;
+  assert_int_equal(attn_layer_create(&one, &d, &w, NULL), ATTN_OK);
+  attn_layer_destroy(one);
+  d = m.desc;
   d.attention.Hkv = 3;
   refuses(&d, &w, ATTN_ERR_INVALID, "Hkv = 3", NULL);
   d = m.desc;
@@ -250,6 +257,10 @@ static void bad_arguments_are_refused(void **state)
   assert_int_equal(attn_layer_create(&layer, &m.desc, &m.weights, NULL), ATTN_OK);
   assert_int_equal(attn_layer_create(&looking, &tokens.desc, &tokens.weights, NULL), ATTN_OK);
   attn_layer_args a = m.args;
+  assert_int_equal(attn_layer_run(NULL, &a), ATTN_ERR_INVALID);
+  assert_mentions("layer is NULL");
+  assert_int_equal(attn_layer_run(layer, NULL), ATTN_ERR_INVALID);
+  assert_mentions("args is NULL");
   a.query = NULL;
   assert_int_equal(attn_layer_run(layer, &a), ATTN_ERR_INVALID);
   assert_mentions("query is NULL");

@@ -125,9 +125,24 @@ static void keys_and_values_may_share_a_buffer(void **state)
   assert_true(checked > 6);
 }
 
+/* Position 0 belongs to the first block, positions before it to none. */
+static void a_block_that_ends_at_position_0(void **state)
+{
+  (void)state;
+  const attn_block_pattern local = {.local = 1};
+  attn_desc d = {.Sq = 4, .Skv = 8, .blocks = {.queries = 4, .keys = 4}};
+  for (int before = 0; before < 2; before++) {
+    uint8_t bitmap = 0xff;
+    d.causal_offset = -(3 + d.Skv - d.Sq) - before; /* where the last query stands: 0 or -1 */
+    assert_int_equal(attn_block_mask_build(&bitmap, 1, &d, &local), ATTN_OK);
+    assert_int_equal(bitmap & 3, before ? 0 : 1);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_block_that_ends_at_position_0),
       cmocka_unit_test(patterns_follow_their_definition),
       cmocka_unit_test(a_tree_is_its_paths),
       cmocka_unit_test(keys_and_values_may_share_a_buffer),

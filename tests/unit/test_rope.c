@@ -189,6 +189,9 @@ static void bad_ropes_are_refused(void **state)
   attn_desc d = small_desc();
   d.rope = rope;
   assert_refused(&d, NULL, ATTN_ERR_INVALID, "rope", "64");
+  d.Dqk = DIMS;
+  d.causal_offset = ATTN_ROPE_POSITIONS / 2;
+  assert_refused(&d, NULL, ATTN_ERR_INVALID, "causal_offset = 524288", NULL);
   float x[DIMS];
   assert_int_equal(attn_rope_apply(rope, ATTN_F32, x, 1, 2, DIMS, (attn_strides){0}, ATTN_ROPE_POSITIONS - 1),
                    ATTN_ERR_INVALID);

@@ -270,14 +270,33 @@ static void any_blocking_is_right(void **state)
   }
 }
 
+/* Without a file, the caches of this machine decide. */
+static void plans_without_a_file(void **state)
+{
+  (void)state;
+  const attn_desc d = small_desc();
+  struct attn_problem p;
+  attn_plan *plan;
+  unsetenv("ATTN_TUNING");
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
+    const attn_options options = {.kernel = (*k)->name};
+    if ((*k)->dtype != ATTN_F32 || attn_plan_create(&plan, &d, &options)) continue;
+    const struct attn_blocking wanted = attn_blocking_default(*k, &p), got = attn_plan_blocking(plan);
+    assert_memory_equal(&got, &wanted, sizeof got);
+    attn_plan_destroy(plan);
+  }
+}
+
 int main(void)
 {
   if (!tunable()) {
     puts("0 passed, 0 failed, 1 skipped: no kernel of this architecture has a blocking to choose");
     return 0;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(right_lines),   cmocka_unit_test(wrong_lines),
-                                     cmocka_unit_test(hostile_bytes), cmocka_unit_test(files),
-                                     cmocka_unit_test(caches),        cmocka_unit_test(any_blocking_is_right)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(plans_without_a_file), cmocka_unit_test(right_lines), cmocka_unit_test(wrong_lines),
+      cmocka_unit_test(hostile_bytes),        cmocka_unit_test(files),       cmocka_unit_test(caches),
+      cmocka_unit_test(any_blocking_is_right)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
