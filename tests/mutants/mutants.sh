@@ -90,6 +90,7 @@ declare -A sound=()
 plant() {
   local isa=${kernel##*_} source text rest status=0 caught count
   [[ $only = *" $mutant "* ]] || return 0
+  [[ $isa = avx512* || $isa = neon* ]] || fail "$mutant: $kernel is not run here, only kernels of AVX-512 and NEON are"
   only=${only/ $mutant / }
   source=$tree/$file
   text=$(cat "$source"; echo .)
