@@ -33,7 +33,7 @@ API = [["test_errors"], ["test_limits"], ["test_api"], ["test_select"], ["test_t
 # file, the objects that hold it (to tell equal code), the commands that must notice
 FILES = [
     ("kernels/template/fwd_stream.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
-    ("kernels/template/pack.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
+    ("kernels/template/pack.h", ["kernels/x86/fwd_f32_avx512"], [FWD, ["test_rope"]]),
     ("kernels/template/output.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/tile_broadcast.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/decode.h", ["kernels/x86/decode_f32_avx512"], [DECODE]),
@@ -54,7 +54,14 @@ FILES = [
     ("dispatch/cache.c", ["dispatch/cache"], API),
     ("dispatch/cache_append.c", ["dispatch/cache_append"], API),
     ("dispatch/scores_out.c", ["dispatch/scores_out"], API),
+    ("dispatch/quota.c", ["dispatch/quota"], [["test_threads"], ["test_limits"]]),
+    ("dispatch/rope.c", ["dispatch/rope"], [["test_rope"]]),
+    ("dispatch/layer.c", ["dispatch/layer"], [["test_layer"], ["test_rope"]]),
+    ("dispatch/linear.c", ["dispatch/linear"], [["test_layer"]]),
+    ("dispatch/mask_make.c", ["dispatch/mask_make"], [["test_masks"]]),
     ("bench/stats.c", ["bench/stats"], [["test_stats"]]),
+    ("bench/welch.c", ["bench/welch"], [["test_edivisive"]]),
+    ("bench/edivisive.c", ["bench/edivisive"], [["test_edivisive"]]),
 ]
 KERNELS = {"fwd_f32_avx512", "decode_f32_avx512", "naive_f32_avx512", "fwd_f32_avx2", "decode_f32_avx2", "fwd_f32_neon",
            "fwd_f16_scalar", "fwd_bf16_scalar"}
@@ -156,7 +163,7 @@ def code_of(out, objects):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=True)
     parser.add_argument("--dir", default="build/mechanical")
-    parser.add_argument("--per-file", type=int, default=6)
+    parser.add_argument("--per-file", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--prefix", default="", help="what builds and tests are run under: 'nice -n 19'")
