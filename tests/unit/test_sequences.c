@@ -170,7 +170,7 @@ static void each_as_if_alone(void **state)
 {
   (void)state;
   double worst[3] = {0};
-  for (int turn = 0; turn < 240; turn++) {
+  for (int turn = 0; turn < 120; turn++) {
     struct batch t;
     draw_shape(&t, turn);
     attn_desc *d = &t.d;
