@@ -28,7 +28,7 @@ def harness(*kernels):
 
 
 FWD, DECODE = harness("fwd_f32_avx512"), harness("decode_f32_avx512")
-API = [["test_errors"], ["test_limits"], ["test_api"], ["test_select"], ["test_tuning"], ["test_cache"], ["test_scores"],
+API = [["test_errors"], ["test_limits"], ["test_api"], ["test_select"], ["test_tuning"], ["test_cache"], ["test_scores"], ["test_sequences"], ["test_rope"],
        ["test_threads"], harness("fwd_f32_avx2", "decode_f32_avx2")]
 # file, the objects that hold it (to tell equal code), the commands that must notice
 FILES = [
