@@ -99,7 +99,9 @@ static bool take_rest(const struct database_row *row, void *context, struct comp
   json_t *said = json_object_get(d->root, "context");
   if (!json_is_object(said)) return complain(why, "the history's run has no context: it is damaged");
   static const char *const keys[] = {"attnbench_machine", "commit", "date"};
-  for (int i = 0; i < 3; i++) json_object_set_new(said, keys[i], json_string(database_text(row, 1 + i)));
+  for (int i = 0; i < 3; i++)
+    if (json_object_set_new(said, keys[i], json_string(database_text(row, 1 + i))))
+      return complain(why, "no memory for the run, or its %s is no text", keys[i]);
   return true;
 }
 
@@ -117,7 +119,9 @@ static json_t *repetition(const struct database_row *row, json_t *times, json_t 
   json_object_foreach(counters, key, value)
   {
     json_t *own = json_is_array(value) ? json_array_get(value, t) : value;
-    if (json_is_number(own)) json_object_set(object, key, own);
+    if (!json_is_number(own) || !json_object_set(object, key, own)) continue;
+    json_decref(object);
+    return NULL;
   }
   return object;
 }
@@ -155,8 +159,8 @@ char *history_document(struct history *h, int64_t run, struct complaint *why)
                          "ORDER BY position",
                          &id, 1, take_row, &d, why);
   if (ok) {
-    json_object_set(d.root, "benchmarks", d.benchmarks);
-    text = json_dumps(d.root, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (!json_object_set(d.root, "benchmarks", d.benchmarks))
+      text = json_dumps(d.root, JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (!text) complaint_set(why, "no memory for the run");
   }
   json_decref(d.benchmarks);
