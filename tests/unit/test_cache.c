@@ -463,6 +463,14 @@ static attn_cache *make_repeating(attn_dtype dtype, int64_t times, int64_t page_
   return c;
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define SHADOWED 1 /* every byte has several of its own beside it */
+#elif defined(__has_feature)
+#define SHADOWED (__has_feature(thread_sanitizer) || __has_feature(memory_sanitizer))
+#else
+#define SHADOWED 0
+#endif
+
 static size_t resident_bytes(bool peak)
 {
   struct rusage usage;
@@ -496,7 +504,7 @@ static void long_caches(void **state)
     const size_t beyond = peak > before + held ? peak - before - held : 0;
     print_message("%lld tokens: cache %zu MiB, peak %.1f MiB beyond it\n", (long long)(cases[i].times * CHUNK), held >> 20,
                   (double)beyond / 0x1p20);
-    if (held > (size_t)100 << 20) assert_true(beyond <= (size_t)64 << 20);
+    if (held > (size_t)100 << 20 && !SHADOWED) assert_true(beyond <= (size_t)64 << 20);
     attn_cache_destroy(all);
     attn_cache *once = make_repeating(cases[i].dtype, 1, 0, &chunk);
     attend_group(once, cases[i].group, o[1]);
