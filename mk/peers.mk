@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PEERS  ?= --markdown docs/peers.md --json $(BUILD)/peers/peers.json
 
-peers: ## compare with PyTorch, ONNX Runtime, OpenVINO, ggml, OpenBLAS (PEERS="--case ... --threads ..."; ~13 minutes)
+peers: ## compare with PyTorch, ONNX Runtime, OpenVINO, ggml, OpenBLAS (PEERS="--case ... --threads ..."; ~14 minutes)
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tools/peers/main.py --build '$(BUILD)' $(PEERS) --prepare
 	@$(MAKE) --no-print-directory lib
 	@PYTHONDONTWRITEBYTECODE=1 CC='$(CC)' $(PYTHON) tools/peers/main.py --build '$(BUILD)' $(PEERS)
