@@ -153,8 +153,10 @@ static const char doc_examples[] =
     "  attnbench run --case 'attn/fwd_f32_avx2/f32/B:1/Hq:8/Hkv:8/Sq:2048/Skv:2048/Dqk:128/Dv:128/none/T:1'\n"
     "  attnbench run --case "
     "'attn/fwd_f32_avx2/f32/B:1/Hq:12/Hkv:12/Sq:77/Skv:577/Dqk:64/Dv:64/none/Wq:768/Wkv:1024/Wo:768/T:1'\n"
-    "  attnbench run --case 'attn/decode_i8_avx2/f32/B:1/Hq:32/Hkv:8/Sq:1/Skv:1024/Dqk:128/Dv:128/none/kv:i8/cache:cold/T:1'\n"
-    "    a whole layer: widths of the query, of key and value, and of the output (0: no output projection)\n\n"
+    "    a whole layer: widths of the query, of key and value, and of the output (0: no output projection)\n"
+    "  attnbench run --case "
+    "'attn/decode_i8_avx2/f32/B:1/Hq:32/Hkv:8/Sq:1/Skv:1024/Dqk:128/Dv:128/none/kv:i8/cache:cold/T:1'\n"
+    "    over an int8 cache that no call finds in the caches of the CPU\n\n"
     "Exit codes: 0 ok, 2 usage or nothing matched, 3 wrong result, 4 refused by --strict, 130 interrupted.";
 
 /* The list of presets stands in the help as it stands in bench/presets.c. */

@@ -11,6 +11,8 @@
 
 #include "attn.h"
 
+#include "../../kernels/reference/half.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +37,28 @@ static inline float *pattern(size_t n, unsigned seed)
     x[i] = (float)(seed >> 8) / 8388608.0f - 1;
   }
   return x;
+}
+
+/* The next number below `below` of a fixed sequence. */
+static inline int64_t draw(int64_t below)
+{
+  static uint32_t draw_state = 1;
+  draw_state = draw_state * 1664525u + 1013904223u;
+  return (int64_t)(draw_state >> 8) % below;
+}
+
+/* pattern() in the type dtype. */
+static inline void *converted(attn_dtype dtype, size_t n, unsigned seed)
+{
+  float *x = pattern(n, seed);
+  if (dtype != ATTN_F32)
+    for (size_t i = 0; i < n; i++) attn_element_put(dtype, x, (int64_t)i, x[i]); /* shrinks from the front */
+  return x;
+}
+
+static inline void *at(const void *base, attn_dtype dtype, int64_t element)
+{
+  return (char *)base + (size_t)element * attn_element_bytes(dtype);
 }
 
 static inline struct buffers make_buffers(const attn_desc *d)

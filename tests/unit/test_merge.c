@@ -7,26 +7,6 @@
 #include <math.h>
 #include <stdio.h>
 
-static uint32_t draw_state = 1;
-static int64_t draw(int64_t below)
-{
-  draw_state = draw_state * 1664525u + 1013904223u;
-  return (int64_t)(draw_state >> 8) % below;
-}
-
-static void *converted(attn_dtype dtype, size_t n, unsigned seed)
-{
-  float *x = pattern(n, seed);
-  if (dtype != ATTN_F32)
-    for (size_t i = 0; i < n; i++) attn_element_put(dtype, x, (int64_t)i, x[i]); /* shrinks from the front */
-  return x;
-}
-
-static void *at(const void *base, attn_dtype dtype, int64_t element)
-{
-  return (char *)base + (size_t)element * attn_element_bytes(dtype);
-}
-
 enum { MOST_PARTS = 5 };
 
 /* The largest difference from the oracle, relative to the largest |o| of a part; of LSE, absolute. */
