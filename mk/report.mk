@@ -18,8 +18,8 @@ $(REPORT_GEN)/chart.js: FORCE
 	@mkdir -p $(@D)
 	@cmp -s $(or $(CHART_JS),/dev/null) $@ || cat $(or $(CHART_JS),/dev/null) > $@
 
-$(BUILD)/obj/tools/report_assets.o: $(addprefix $(REPORT_GEN)/,page.html page.css page.js chart.js)
-$(BUILD)/obj/tools/report_assets.o: BASE_CFLAGS += -Wa,-I$(REPORT_GEN)
+$(BUILD)/obj/tools/report/report_assets.o: $(addprefix $(REPORT_GEN)/,page.html page.css page.js chart.js)
+$(BUILD)/obj/tools/report/report_assets.o: BASE_CFLAGS += -Wa,-I$(REPORT_GEN)
 
 # The test shows pages in a browser. It is a large package, and a test without it is a skipped one, not a failed one.
 suite_report_needs += browser

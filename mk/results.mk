@@ -1,11 +1,11 @@
 # What was found out: docs/evidence.list in the command, docs/results.md from this machine.
-$(BUILD)/gen/evidence_list.h: docs/evidence.list tools/evidence.awk
+$(BUILD)/gen/evidence_list.h: docs/evidence.list tools/results/evidence.awk
 	@mkdir -p $(@D)
 	$(call say,GEN)
-	$(Q)awk -f tools/evidence.awk docs/evidence.list > $@
+	$(Q)awk -f tools/results/evidence.awk docs/evidence.list > $@
 
-$(BUILD)/obj/tools/evidence.o: $(BUILD)/gen/evidence_list.h
-$(BUILD)/obj/tools/evidence.o: BASE_CFLAGS += -I$(BUILD)/gen
+$(BUILD)/obj/tools/results/evidence.o: $(BUILD)/gen/evidence_list.h
+$(BUILD)/obj/tools/results/evidence.o: BASE_CFLAGS += -I$(BUILD)/gen
 
 $(BUILD)/obj/tools/cmd_results.o: $(BUILD)/gen/build_info.h
 $(BUILD)/obj/tools/cmd_results.o: BASE_CFLAGS += -I$(BUILD)/gen
@@ -17,10 +17,10 @@ results-built: build
 	$(BUILD)/attnbench results --out docs/results.md
 
 check-evidence: ## hold docs/evidence.list against the kernels and the documents
-	@tools/check-evidence.sh
+	@tools/results/check-evidence.sh
 
 TEST_SUITES += evidence
-suite_evidence := tools/check-evidence.sh
+suite_evidence := tools/results/check-evidence.sh
 
 TEST_SUITES += results-page
 suite_results-page := $(BUILD)/tests/test_results_page

@@ -1,5 +1,6 @@
 # The command. mk/bench.mk and mk/history.mk (read before this file) set BENCH_OBJ, BENCH_LIBS, NO_LIBPQ, HISTORY_LIBS.
-TOOLS_SRC  := $(sort $(wildcard tools/*.c)) examples/sentence.c
+TOOLS_DIRS := tools $(addprefix tools/,attend compare export history report results)
+TOOLS_SRC  := $(sort $(wildcard $(addsuffix /*.c,$(TOOLS_DIRS)))) examples/sentence.c
 TOOLS_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tools/main.c $(NO_LIBPQ),$(TOOLS_SRC)))
 TOOLS_LIBS := -ljansson $(HISTORY_LIBS)
 

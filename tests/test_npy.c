@@ -1,7 +1,7 @@
 /* The .npy reader and writer: what must be read, what must be refused and why, and what must never crash. */
 #include "temporary.h"
 
-#include "../tools/npy.h"
+#include "../tools/attend/npy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

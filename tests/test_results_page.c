@@ -1,7 +1,7 @@
 /* The page of results: a section is appended once and replaced from then on, and nothing else changes. */
 #include "temporary.h"
 
-#include "../tools/results_page.h"
+#include "../tools/results/results_page.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

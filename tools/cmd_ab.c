@@ -1,5 +1,5 @@
 /* attnbench ab: two builds, kernels, ISAs, thread counts or environments, in turn, until it is clear which is faster. */
-#include "ab_sides.h"
+#include "compare/ab_sides.h"
 #include "atomic_file.h"
 #include "case_text.h"
 #include "command.h"

@@ -2,9 +2,9 @@
 #include "command.h"
 
 #include "atomic_file.h"
-#include "attend_shape.h"
-#include "npy.h"
-#include "oracle_sample.h"
+#include "attend/attend_shape.h"
+#include "attend/npy.h"
+#include "attend/oracle_sample.h"
 
 #include "../dispatch/problem.h"
 

@@ -1,7 +1,7 @@
 /* attnbench compare: files of results side by side, with a verdict in words for every case. */
 #include "atomic_file.h"
 #include "command.h"
-#include "comparison_view.h"
+#include "compare/comparison_view.h"
 
 #include <argp.h>
 #include <math.h>

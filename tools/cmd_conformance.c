@@ -1,7 +1,7 @@
 /* attnbench conformance: cases of the ONNX Attention operator, computed with the kernels of this machine. */
 #include "command.h"
 
-#include "onnx_case.h"
+#include "attend/onnx_case.h"
 
 #include "../dispatch/internal.h"
 

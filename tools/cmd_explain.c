@@ -2,9 +2,9 @@
 #include "command.h"
 
 #include "atomic_file.h"
-#include "attend_shape.h"
-#include "explanation.h"
-#include "npy.h"
+#include "attend/attend_shape.h"
+#include "attend/explanation.h"
+#include "attend/npy.h"
 
 #include "../dispatch/internal.h"
 #include "../examples/sentence.h"

@@ -1,7 +1,7 @@
 /* attnbench export: a file of results in the format of another tool. */
 #include "atomic_file.h"
 #include "command.h"
-#include "export.h"
+#include "export/export.h"
 
 #include <argp.h>
 #include <regex.h>

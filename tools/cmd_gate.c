@@ -1,8 +1,8 @@
 /* attnbench gate: for CI. Is this build slower than the baseline, by more than this machine's own noise? */
 #include "atomic_file.h"
-#include "baseline_history.h"
+#include "compare/baseline_history.h"
 #include "command.h"
-#include "gate_report.h"
+#include "compare/gate_report.h"
 
 #include <argp.h>
 #include <errno.h>

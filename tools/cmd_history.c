@@ -1,8 +1,8 @@
 /* attnbench history: runs kept over time, and what they tell. */
 #include "atomic_file.h"
 #include "command.h"
-#include "history_import.h"
-#include "history_view.h"
+#include "history/history_import.h"
+#include "history/history_view.h"
 
 #include <argp.h>
 #include <errno.h>

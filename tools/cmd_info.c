@@ -1,6 +1,6 @@
 /* attnbench info: what this machine offers, what may be used of it, and which kernel that leads to. */
 #include "command.h"
-#include "evidence.h"
+#include "results/evidence.h"
 
 #include "../dispatch/internal.h"
 #include "../dispatch/problem.h"

@@ -1,9 +1,9 @@
 /* attnbench report: files of results as one page for a browser. */
 #include "atomic_file.h"
 #include "command.h"
-#include "history_series.h"
-#include "report_assets.h"
-#include "report_page.h"
+#include "history/history_series.h"
+#include "report/report_assets.h"
+#include "report/report_page.h"
 
 #include <argp.h>
 #include <jansson.h>

@@ -1,8 +1,8 @@
 /* attnbench results: checks and times every kernel of this CPU and writes what came out as a section of Markdown. */
 #include "atomic_file.h"
 #include "command.h"
-#include "cpu_identity.h"
-#include "results_page.h"
+#include "results/cpu_identity.h"
+#include "results/results_page.h"
 
 #include "../bench/build_identity.h"
 #include "../bench/presets.h"

@@ -3,7 +3,7 @@
  * harm to a terminal; then a run is added. */
 #include "fuzz.h"
 
-#include "../../tools/history_view.h"
+#include "../../tools/history/history_view.h"
 #include "../kernels/draw.h"
 
 #include <fcntl.h>

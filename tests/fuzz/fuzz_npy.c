@@ -1,7 +1,7 @@
 /* .npy files: any bytes are refused with a message, or are an array whose every element lies within the file. */
 #include "fuzz.h"
 
-#include "../../tools/npy.h"
+#include "../../tools/attend/npy.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

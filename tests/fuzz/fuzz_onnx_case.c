@@ -1,7 +1,7 @@
 /* case.json of a conformance case, beside well-formed tensors: refused with a message, or computed. */
 #include "fuzz.h"
 
-#include "../../tools/onnx_case.h"
+#include "../../tools/attend/onnx_case.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* Files of results: what is accepted can be compared with itself, without a difference. */
 #include "fuzz.h"
 
-#include "../../tools/comparison.h"
+#include "../../tools/compare/comparison.h"
 
 #include <math.h>
 
