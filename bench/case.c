@@ -105,11 +105,34 @@ static bool parse_keys(struct bench_shape *shape, char *const *field, int n, int
   return true;
 }
 
+/* How long the sequences are. */
+static bool parse_sequences(struct bench_shape *s, char *const *field, int n, int *at, char *error, size_t bytes)
+{
+  if (*at == n || strncmp(field[*at], "seqs:", 5)) return true;
+  if (!bench_sequences_parse(&s->seqs, field[(*at)++] + 5, error, bytes)) return false;
+  const struct bench_sequence most = bench_sequences_most(&s->seqs);
+  const struct {
+    const char *name, *what;
+    int64_t given, is;
+  } follows[] = {{"B", "the number of sequences", s->B, bench_sequences_count(&s->seqs)},
+                 {"Sq", "the most queries of a sequence", s->Sq, most.queries},
+                 {"Skv", "the most keys of a sequence", s->Skv, most.keys}};
+  for (size_t i = 0; i < sizeof follows / sizeof *follows; i++)
+    if (follows[i].given != follows[i].is)
+      return fail(error, bytes, "seqs: %s: %lld is not %lld, %s", follows[i].name, (long long)follows[i].given,
+                  (long long)follows[i].is, follows[i].what);
+  const attn_desc desc = bench_shape_desc(s);
+  return (desc.mask.kind == ATTN_MASK_NONE && !desc.blocks.keys) ||
+         fail(error, bytes,
+              "seqs: masks of their own are for sequences of one size; causal, windows, softcap, alibi and "
+              "sinks are for all");
+}
+
 /* What may stand between mask and threads; field[*at] is the first that does not. */
 static bool parse_options(struct bench_shape *shape, char *const *field, int n, int *at, char *error, size_t bytes)
 {
-  if (!parse_keys(shape, field, n, at, error, bytes)) return false;
-  if (shape->kv || shape->cache) return true;
+  if (!parse_sequences(shape, field, n, at, error, bytes) || !parse_keys(shape, field, n, at, error, bytes)) return false;
+  if (shape->kv || shape->cache || bench_shape_has_sequences(shape)) return true;
   if (*at == n || strncmp(field[*at], "Wq:", 3)) return true;
   for (int i = 0; i < WIDTHS; i++, ++*at)
     if (!parse_field(field_at(shape, widths[i].offset), *at < n ? field[*at] : "", widths[i].name, widths[i].least,
@@ -121,7 +144,7 @@ static bool parse_options(struct bench_shape *shape, char *const *field, int n, 
 
 bool bench_case_parse(struct bench_case *out, const char *text, char *error, size_t error_bytes)
 {
-  enum { FIELDS = 3 + SIZES + 2, MOST_FIELDS = FIELDS + WIDTHS + 1 }; /* kv and cache are fewer than the widths */
+  enum { FIELDS = 3 + SIZES + 2, MOST_FIELDS = FIELDS + WIDTHS + 1 }; /* seqs, kv and cache are no more than the widths */
   static const char grammar[] = "attn/<kernel>/<dtype>/B:n/Hq:n/Hkv:n/Sq:n/Skv:n/Dqk:n/Dv:n/<mask>/T:n";
   char copy[BENCH_CASE_NAME_BYTES], *field[MOST_FIELDS + 1], *next = copy;
   struct bench_case c = {0};
@@ -162,7 +185,7 @@ bool bench_case_parse(struct bench_case *out, const char *text, char *error, siz
 char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYTES])
 {
   struct bench_shape s = c->shape;
-  char mask[BENCH_MASK_NAME_BYTES];
+  char mask[BENCH_MASK_NAME_BYTES], seqs[BENCH_SEQUENCES_BYTES];
   int used = snprintf(name, BENCH_CASE_NAME_BYTES, "attn/%s/%s", c->kernel, bench_dtype_name(s.dtype));
   for (int i = 0; i < SIZES; i++)
     used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", sizes[i].name,
@@ -171,6 +194,8 @@ char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYT
   for (int i = 0; i < WIDTHS && s.Wq; i++)
     used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/%s:%lld", widths[i].name,
                      (long long)*field_at(&s, widths[i].offset));
+  if (bench_shape_has_sequences(&s))
+    used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/seqs:%s", bench_sequences_print(&s.seqs, seqs));
   if (s.kv)
     used += snprintf(name + used, BENCH_CASE_NAME_BYTES - (size_t)used, "/kv:%s", bench_dtype_name(bench_kv_dtype(s.kv)));
   if (s.cache)
@@ -182,13 +207,13 @@ char *bench_case_print(const struct bench_case *c, char name[BENCH_CASE_NAME_BYT
 
 char *bench_shape_describe(const struct bench_shape *s, char *text, size_t bytes)
 {
-  char heads[48], keys[48], sizes_text[48], mask[BENCH_MASK_NAME_BYTES], in[48], out[24];
+  char heads[48], keys[48], sizes_text[48], mask[BENCH_MASK_NAME_BYTES], seqs[BENCH_SEQUENCES_BYTES], in[48], out[24];
   snprintf(heads, sizeof heads, s->Hq == s->Hkv ? "H%lld" : "H%lld/%lld", (long long)s->Hq, (long long)s->Hkv);
   snprintf(keys, sizeof keys, s->Sq == s->Skv ? "S%lld" : "S%lldx%lld", (long long)s->Sq, (long long)s->Skv);
   snprintf(sizes_text, sizeof sizes_text, s->Dqk == s->Dv ? "D%lld" : "D%lld,%lld", (long long)s->Dqk, (long long)s->Dv);
-  snprintf(text, bytes, "B%lld %s %s %s%s%s%s%s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
-           s->mask ? bench_mask_print(s->mask, mask) : "", s->kv ? " kv:" : "",
-           s->kv ? bench_dtype_name(bench_kv_dtype(s->kv)) : "", s->cache ? " " : "",
+  snprintf(text, bytes, "B%lld %s %s %s%s%s%s%s%s%s%s%s", (long long)s->B, heads, keys, sizes_text, s->mask ? " " : "",
+           s->mask ? bench_mask_print(s->mask, mask) : "", s->seqs.runs ? " " : "", bench_sequences_print(&s->seqs, seqs),
+           s->kv ? " kv:" : "", s->kv ? bench_dtype_name(bench_kv_dtype(s->kv)) : "", s->cache ? " " : "",
            s->cache ? cache_names[s->cache - BENCH_CACHE_HOT] : "");
   if (!s->Wq) return text;
   const size_t used = strlen(text);
@@ -202,7 +227,7 @@ bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b)
 {
   return a->dtype == b->dtype && a->B == b->B && a->Hq == b->Hq && a->Hkv == b->Hkv && a->Sq == b->Sq && a->Skv == b->Skv &&
          a->Dqk == b->Dqk && a->Dv == b->Dv && a->mask == b->mask && a->Wq == b->Wq && a->Wkv == b->Wkv && a->Wo == b->Wo &&
-         a->kv == b->kv && a->cache == b->cache;
+         a->kv == b->kv && a->cache == b->cache && bench_sequences_equal(&a->seqs, &b->seqs);
 }
 
 bool bench_case_equal(const struct bench_case *a, const struct bench_case *b)
@@ -215,6 +240,12 @@ attn_desc bench_shape_desc(const struct bench_shape *s)
   attn_desc desc = {
       .dtype = s->dtype, .B = s->B, .Hq = s->Hq, .Hkv = s->Hkv, .Sq = s->Sq, .Skv = s->Skv, .Dqk = s->Dqk, .Dv = s->Dv};
   bench_mask_describe(&desc, s->mask);
+  if (!bench_shape_has_sequences(s)) return desc;
+  const struct bench_sequence total = bench_sequences_total(&s->seqs);
+  desc.flags |= ATTN_Q_STARTS | ATTN_KV_STARTS;
+  desc.layout = ATTN_BSHD;
+  desc.Sq = total.queries;
+  desc.Skv = total.keys;
   return desc;
 }
 

@@ -1,13 +1,14 @@
 /* The name of a case, which is its reproducer:
  *   attn/<kernel>/<dtype>/B:1/Hq:32/Hkv:8/Sq:1/Skv:4096/Dqk:128/Dv:128/<mask>[/<options>]/T:16[/real_time]
  * (masks: mask.h). Options: Wq:768/Wkv:1024/Wo:768, all or none, makes it a whole layer (layer.h): the widths of the query,
- * of the key and value, and of the output (0: no output projection). Or kv:i8/cache:cold, one or both: where K and V lie
- * (keys.h); dtype is then that of q and o.
+ * of the key and value, and of the output (0: no output projection). Or any of seqs:2*512x512,14*1x4096: how long which
+ * sequence is (sequences.h); kv:i8 and cache:cold: where K and V lie (keys.h), dtype is then that of q and o.
  * Parsed strictly, so that a name pasted from a report either runs exactly that case or says which field is wrong. */
 #ifndef BENCH_CASE_H
 #define BENCH_CASE_H
 
 #include "mask.h"
+#include "sequences.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,7 @@ struct bench_shape {
   int64_t Wq, Wkv, Wo; /* of a layer; Wq 0: attention alone */
   enum bench_kv kv;
   enum bench_cache cache;
+  struct bench_sequences seqs; /* their number is B, the most queries and keys of one Sq and Skv */
 };
 
 /* Of the kernels that compute it: of K and V. */
@@ -57,7 +59,9 @@ static inline bool bench_shape_is_layer(const struct bench_shape *shape) { retur
 bool bench_shape_equal(const struct bench_shape *a, const struct bench_shape *b);
 bool bench_case_equal(const struct bench_case *a, const struct bench_case *b);
 
-/* The description of the shape's tensors, contiguous BHSD. */
+static inline bool bench_shape_has_sequences(const struct bench_shape *shape) { return shape->seqs.runs > 0; }
+
+/* The description of the shape's tensors: contiguous BHSD, or BSHD if its sequences lie one behind the other. */
 attn_desc bench_shape_desc(const struct bench_shape *shape);
 
 const char *bench_dtype_name(attn_dtype dtype);

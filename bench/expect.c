@@ -89,7 +89,15 @@ static bool attention_row(const void *context, struct bench_expectation *e, int6
 {
   const struct bench_tensors *t = context;
   const struct position at = position_of(&t->problem, e->row[n]);
-  attn_oracle_row(&t->problem, &t->args, at.b, at.h, at.i, e->o + n * e->width, &e->lse[n], scores);
+  attn_args args;
+  int64_t b = 0;
+  if (!t->starts) {
+    attn_oracle_row(&t->problem, &t->args, at.b, at.h, at.i, e->o + n * e->width, &e->lse[n], scores);
+    return true;
+  }
+  while (t->args.q_starts[b + 1] <= at.i) b++;
+  const struct attn_problem own = bench_tensors_sequence(t, b, &args);
+  attn_oracle_row(&own, &args, 0, at.h, at.i - t->args.q_starts[b], e->o + n * e->width, &e->lse[n], scores);
   return true;
 }
 
@@ -97,8 +105,9 @@ bool bench_expect_create(struct bench_expectation *e, const struct bench_tensors
                          uint64_t seed, int threads)
 {
   const struct attn_problem *p = &t->problem;
-  return bench_expect_create_by(e, attention_row, t, p->B * p->Hq * p->Sq, p->Dv, p->Skv,
-                                (double)p->Skv * (double)(p->Dqk + p->Dv), most_multiply_adds, seed, threads);
+  const int64_t rows = bench_tensors_batches(t) * p->Hq * p->Sq;
+  const double of_row = t->starts ? t->flops / 2 / (double)rows : (double)p->Skv * (double)(p->Dqk + p->Dv);
+  return bench_expect_create_by(e, attention_row, t, rows, p->Dv, p->Skv, of_row, most_multiply_adds, seed, threads);
 }
 
 void bench_expect_destroy(struct bench_expectation *e)
@@ -113,7 +122,7 @@ void bench_expect_destroy(struct bench_expectation *e)
 static bool find_not_finite(const struct bench_tensors *t, char *why, size_t bytes)
 {
   const struct attn_problem *p = &t->problem;
-  for (int64_t b = 0; b < p->B; b++)
+  for (int64_t b = 0; b < bench_tensors_batches(t); b++)
     for (int64_t h = 0; h < p->Hq; h++)
       for (int64_t i = 0; i < p->Sq; i++)
         for (int64_t d = 0; d < p->Dv; d++) {

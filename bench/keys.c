@@ -15,7 +15,8 @@ double bench_keys_bytes(const struct bench_shape *s, const struct attn_extents *
   if (!s->kv) return (double)e->k + (double)e->v;
   const attn_dtype dtype = bench_kv_dtype(s->kv);
   const double of_key = (double)attn_element_bytes(dtype) * (double)(s->Dqk + s->Dv) + (dtype == ATTN_I8 ? 8 : 0);
-  return of_key * (double)s->B * (double)s->Hkv * (double)s->Skv;
+  const int64_t keys = bench_shape_has_sequences(s) ? bench_sequences_total(&s->seqs).keys : s->B * s->Skv;
+  return of_key * (double)s->Hkv * (double)keys;
 }
 
 /* Twice the last-level cache is read before the turn comes round. */
@@ -32,16 +33,50 @@ static attn_status fill_cache(attn_cache *cache, const struct bench_tensors *t)
   const struct attn_problem *p = &t->problem;
   const size_t bytes = attn_element_bytes(p->dtype);
   attn_status status = ATTN_OK;
+  const int64_t *starts = t->args.kv_starts;
   for (int64_t b = 0; b < p->B && !status; b++) {
+    const int64_t k = starts ? starts[b] * p->k.s : b * p->k.b, v = starts ? starts[b] * p->v.s : b * p->v.b;
     const attn_tokens tokens = {.dtype = p->dtype,
-                                .n = p->Skv,
-                                .k = (const char *)t->args.k + (size_t)(b * p->k.b) * bytes,
-                                .v = (const char *)t->args.v + (size_t)(b * p->v.b) * bytes,
+                                .n = starts ? starts[b + 1] - starts[b] : p->Skv,
+                                .k = (const char *)t->args.k + (size_t)k * bytes,
+                                .v = (const char *)t->args.v + (size_t)v * bytes,
                                 .k_stride = p->k,
                                 .v_stride = p->v};
     status = attn_cache_append(cache, b, &tokens);
   }
   return status;
+}
+
+/* The kernel of a case is exactly that. Where sequences differ it is the one for long ones, and others have what the
+ * library takes for them, so that only the ISA is limited; but a kernel that would not be chosen is all the same used
+ * alone. */
+static attn_status make_plan(attn_plan **plan, const attn_desc *desc, const attn_cache *cache, const struct bench_shape *s,
+                             const attn_options *options)
+{
+  const struct attn_kernel *named = attn_kernel_find(options->kernel);
+  attn_options free_choice = *options;
+  free_choice.kernel = NULL;
+  free_choice.isa = named ? attn_isa_name(named->isa) : NULL;
+  for (int i = bench_shape_has_sequences(s) && named ? 0 : 1; i < 2; i++) {
+    const attn_options *o = i == 0 ? &free_choice : options;
+    const attn_status status = cache ? attn_plan_create_cached(plan, desc, cache, o) : attn_plan_create(plan, desc, o);
+    if (i == 1 || (!status && !strcmp(attn_plan_kernel(*plan), options->kernel))) return status;
+    attn_plan_destroy(*plan);
+  }
+  return ATTN_OK;
+}
+
+/* The problem over a cache. Sequences of as many queries each, as decoding has them, are a batch of them. */
+static attn_desc describe_cached(const struct bench_shape *s, const struct bench_tensors *t)
+{
+  attn_desc desc = t->desc;
+  if (!bench_shape_has_sequences(s)) return desc;
+  desc.flags &= ~(unsigned)ATTN_KV_STARTS;
+  desc.Skv = s->Skv;
+  if (!bench_sequences_even(&s->seqs)) return desc;
+  desc.flags &= ~(unsigned)ATTN_Q_STARTS;
+  desc.Sq = s->Sq;
+  return desc;
 }
 
 static attn_status make_cached(struct bench_keys *keys, int i, const struct bench_shape *s, const struct bench_tensors *t,
@@ -51,7 +86,8 @@ static attn_status make_cached(struct bench_keys *keys, int i, const struct benc
       .dtype = bench_kv_dtype(s->kv), .B = s->B, .Hkv = s->Hkv, .Dqk = s->Dqk, .Dv = s->Dv, .capacity = s->Skv};
   attn_status status = attn_cache_create(&keys->cache[i], &desc);
   if (!status) status = fill_cache(keys->cache[i], t);
-  if (!status) status = attn_plan_create_cached(&keys->call[i].plan, &t->desc, keys->cache[i], options);
+  const attn_desc of_plan = describe_cached(s, t);
+  if (!status) status = make_plan(&keys->call[i].plan, &of_plan, keys->cache[i], s, options);
   keys->args[i].k = keys->args[i].v = NULL;
   return status;
 }
@@ -97,7 +133,7 @@ bool bench_keys_create(struct bench_keys *keys, const struct bench_shape *s, con
       ok = copy_tensors(keys, i, t);
       continue;
     }
-    ok = !(s->kv ? make_cached(keys, i, s, t, options) : attn_plan_create(&keys->call[i].plan, &t->desc, options));
+    ok = !(s->kv ? make_cached(keys, i, s, t, options) : make_plan(&keys->call[i].plan, &t->desc, NULL, s, options));
     if (!ok) snprintf(note, note_bytes, "%s", attn_error_message());
   }
   if (ok)

@@ -147,6 +147,32 @@ static const struct bench_preset_shape layer[] = {
   {                                                                                                                        \
     type, B, Hq, Hkv, 1, Skv, D, D, .mask = BENCH_MASK_NONE, .cache = BENCH_CACHE_COLD                                     \
   }
+/* Sequences of different lengths. A step of a server: two prompts, a chunk of a third, a token each of 13 others; and one
+ * that only decodes. */
+#define MIXED_STEP                                                                                                         \
+  {                                                                                                                        \
+    3,                                                                                                                     \
+    {                                                                                                                      \
+      {2, 512, 512, 512, 512}, {1, 256, 256, 4096, 4096}, { 13, 1, 1, 1024, 8192 }                                         \
+    }                                                                                                                      \
+  }
+#define DECODE_STEP                                                                                                        \
+  {                                                                                                                        \
+    1,                                                                                                                     \
+    {                                                                                                                      \
+      {                                                                                                                    \
+        16, 1, 1, 512, 8192                                                                                                \
+      }                                                                                                                    \
+    }                                                                                                                      \
+  }
+#define MIXED(type, kv_type, Hq, Hkv)                                                                                      \
+  {                                                                                                                        \
+    type, 16, Hq, Hkv, 512, 8192, 128, 128, .mask = BENCH_MASK_CAUSAL, .kv = kv_type, .seqs = MIXED_STEP                   \
+  }
+#define UNEVEN(type, kv_type, Hq, Hkv)                                                                                     \
+  {                                                                                                                        \
+    type, 16, Hq, Hkv, 1, 8192, 128, 128, .mask = BENCH_MASK_CAUSAL, .kv = kv_type, .seqs = DECODE_STEP                    \
+  }
 static const struct bench_preset_shape decode[] = {
     {"decode 16k, group 1", DECODE(ATTN_F16, 1, 8, 8, 16384, 128), BENCH_DECODE, false},
     {"decode 16k, group 4", DECODE(ATTN_F16, 1, 32, 8, 16384, 128), BENCH_DECODE, false},
@@ -179,6 +205,14 @@ static const struct bench_preset_shape serving[] = {
     {"multi-head 16 x 1k", DECODE(ATTN_F16, 16, 32, 32, 1024, 128), BENCH_DECODE, false},
     {"multi-query 1 x 128k", DECODE(ATTN_F16, 1, 32, 1, 131072, 128), BENCH_DECODE, false},
     {"multi-query 16 x 4k", DECODE(ATTN_F16, 16, 32, 1, 4096, 128), BENCH_DECODE, false},
+    {"llama 16 x 512-8k, cache", UNEVEN(ATTN_F16, BENCH_KV_F16, 32, 8), BENCH_DECODE, false},
+    {"llama 16 x 512-8k, int8", UNEVEN(ATTN_F32, BENCH_KV_I8, 32, 8), BENCH_DECODE, false},
+    {"qwen3 16 x 512-8k, cache", UNEVEN(ATTN_BF16, BENCH_KV_BF16, 40, 8), BENCH_DECODE, false},
+    {"llama mixed", MIXED(ATTN_F16, BENCH_KV_TENSORS, 32, 8), BENCH_STREAMING, false},
+    {"llama mixed, cache", MIXED(ATTN_F16, BENCH_KV_F16, 32, 8), BENCH_DECODE, false},
+    {"llama mixed, int8", MIXED(ATTN_F32, BENCH_KV_I8, 32, 8), BENCH_DECODE, false},
+    {"qwen3 mixed, cache", MIXED(ATTN_BF16, BENCH_KV_BF16, 40, 8), BENCH_DECODE, false},
+    {"multi-query mixed, cache", MIXED(ATTN_F16, BENCH_KV_F16, 32, 1), BENCH_DECODE, false},
 };
 
 #define SHAPES(list) list, (int)(sizeof list / sizeof *list)
@@ -189,8 +223,8 @@ const struct bench_preset bench_presets[] = {
     {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(bench_bar_shapes), 5, 0.1},
     {"decode", "one token a sequence over long K and V: tensors of f16, bf16, f32; caches of f16 and int8", SHAPES(decode),
      7, 0.1},
-    {"serving", "decoding as models are served: heads of known models, 1 to 16 sequences, 1k to 128k", SHAPES(serving), 5,
-     0.1},
+    {"serving", "as models are served: heads of known models, 1 to 16 sequences, 1k to 128k; prompts among decoding",
+     SHAPES(serving), 5, 0.1},
     {"variants", "what masks, windows, softcap, ALiBi and sinks cost, relative to none", SHAPES(variants), 5, 0.1},
     {"layer", "whole layers: projections, attention, output projection", SHAPES(layer), 5, 0.1},
     {"small", "short sequences and single heads", SHAPES(small), 5, 0.05},

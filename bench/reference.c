@@ -9,8 +9,10 @@
 
 /* A tenth of a second of scalar code; three repetitions of it cost less than the case they are compared with. */
 static const double most_flops_per_thread = 4e8;
-/* A layer is not cut, for its weights are of one piece: up to a second of scalar code. */
-static const double most_layer_flops_per_thread = 4e9;
+/* A layer is not cut, for its weights are of one piece, nor are sequences of different lengths: up to a second of scalar
+ * code.
+ */
+static const double most_whole_flops_per_thread = 4e9;
 static const double check_multiply_adds = 2e7, min_time_s = 0.02;
 enum { REPETITIONS = 3 };
 
@@ -61,7 +63,7 @@ static double measure(const struct attn_kernel *kernel, struct bench_tensors *t,
   const double seconds = time_call(kernel, &call, t, expected, bench_error_bound(t->problem.dtype, kernel),
                                    attn_plan_threads(plan), settings, roofs);
   attn_plan_destroy(plan);
-  return attn_problem_flops(&t->problem) / seconds;
+  return t->flops / seconds;
 }
 
 /* *found: whether it is there already. More thread counts than slots: measured again when needed again. */
@@ -87,7 +89,7 @@ const struct bench_reference *bench_reference_get(struct bench_reference_cache *
   static const struct bench_reference none = {.flops = NAN};
   bool found;
   struct bench_reference *slot = slot_of(cache, kind, threads, &found);
-  if (found) return slot;
+  if (found || (whole->starts && whole->flops > most_whole_flops_per_thread * threads)) return slot;
   struct bench_tensors slice;
   struct bench_expectation expected;
   slot->sliced = bench_tensors_slice(&slice, whole, most_flops_per_thread * threads, threads);
@@ -112,7 +114,7 @@ const struct bench_reference *bench_reference_of_layer(struct bench_reference_ca
   bool found;
   struct bench_reference *slot = slot_of(cache, kind, threads, &found);
   attn_layer *scalar;
-  if (found || kind != BENCH_REFERENCE_SCALAR || flops > most_layer_flops_per_thread * threads) return slot;
+  if (found || kind != BENCH_REFERENCE_SCALAR || flops > most_whole_flops_per_thread * threads) return slot;
   for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
     if (!is_reference(*k, kind, layer->shape.dtype) || bench_layer_open(&scalar, layer, *k, threads)) continue;
     const struct bench_call call = {.layer = scalar, .layer_args = &layer->args};

@@ -195,7 +195,7 @@ static void run_plan(struct bench_runner *runner, const struct bench_case *c, st
   const struct attn_kernel *kernel = attn_kernel_find(attn_plan_kernel(plan));
   row->isa = kernel->isa;
   row->threads = attn_plan_threads(plan);
-  row->rows = c->shape.B * c->shape.Hq * c->shape.Sq;
+  row->rows = bench_tensors_batches(&runner->tensors) * c->shape.Hq * runner->tensors.problem.Sq;
   if (fits_memory(attn_plan_workspace_bytes(plan), row))
     check_and_time(runner, keys.call, keys.count, bench_error_bound(c->shape.dtype, kernel), row);
   bench_keys_destroy(&keys);
@@ -241,7 +241,7 @@ void bench_runner_run(struct bench_runner *runner, const struct bench_case *c, s
   else
     bench_shape_describe(&c->shape, row->label, sizeof row->label);
   if (!take_shape(runner, &c->shape, row)) return;
-  row->flops = attn_problem_flops(&runner->tensors.problem);
+  row->flops = runner->tensors.flops;
   row->bytes = total_bytes(&c->shape, &runner->tensors.extents);
   row->checked_rows = runner->expected.rows;
   if (bench_shape_is_layer(&c->shape))

@@ -74,11 +74,13 @@ static inline double bench_row_roofline_fraction(const struct bench_row *r, doub
   const double compute_s = r->flops / r->fma_roof, memory_s = r->bytes / r->read_roof;
   return (compute_s > memory_s || isnan(compute_s) ? compute_s : memory_s) / seconds;
 }
-/* Decoding only: a call makes one token, or Sq speculative ones, of each sequence. NaN otherwise. */
+/* Decoding: a call makes one token, or Sq speculative ones, of each sequence. Sequences of different lengths: all queries,
+ * new tokens and those of prompts. NaN otherwise. */
 enum { BENCH_DECODE_QUERIES = 8 };
 static inline double bench_row_tokens(const struct bench_row *r, double seconds)
 {
   const struct bench_shape *s = &r->c.shape;
+  if (bench_shape_has_sequences(s)) return (double)bench_sequences_total(&s->seqs).queries / seconds;
   return s->Sq <= BENCH_DECODE_QUERIES && s->Sq < s->Skv ? (double)(s->B * s->Sq) / seconds : NAN;
 }
 static inline double bench_row_x_scalar(const struct bench_row *r, double seconds)

@@ -261,7 +261,9 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
   if (decodes)
     fputs(
         "% read roof: GB/s against what as many cores read from beyond the caches; % min roof: of the lower of both roofs, "
-        "the most that\nthis machine allows. tokens/s: B*Sq a call, of this one layer.\n",
+        "the most that\nthis machine allows. tokens/s: B*Sq a call, or all queries of sequences of different lengths; of "
+        "this one "
+        "layer.\n",
         out);
   fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
         "sample):\n",

@@ -114,7 +114,7 @@ static bool round_keys(const struct bench_tensors *t, const struct bench_shape *
 {
   const attn_dtype dtype = bench_shape_kernel_dtype(s);
   if (dtype == s->dtype) return true;
-  struct rounding k = {dtype, (float *)t->args.k, s->B * s->Hkv * s->Skv, s->Dqk}, v = k;
+  struct rounding k = {dtype, (float *)t->args.k, (int64_t)(t->extents.k / sizeof(float)) / s->Dqk, s->Dqk}, v = k;
   v.x = (float *)t->args.v;
   v.n = s->Dv;
   return bench_team_run(threads, round_part, &k) && bench_team_run(threads, round_part, &v);
@@ -146,6 +146,54 @@ static bool fill_bitmap(const struct bench_tensors *t, uint8_t *bitmap, uint64_t
                               block_is_visible(seed, 4, (uint64_t)y, (uint64_t)x)))
         return false;
   return true;
+}
+
+/* Where the sequences begin. False: no memory. */
+static bool lay_sequences(struct bench_tensors *t, const struct bench_sequences *s)
+{
+  const int64_t B = bench_sequences_count(s);
+  if (!s->runs) return true;
+  t->starts = calloc(2 * (size_t)(B + 1), sizeof *t->starts);
+  if (!t->starts) return false;
+  int64_t *q = t->starts, *kv = q + B + 1;
+  for (int64_t b = 0; b < B; b++) {
+    const struct bench_sequence at = bench_sequence_at(s, b);
+    q[b + 1] = q[b] + at.queries;
+    kv[b + 1] = kv[b] + at.keys;
+  }
+  t->args.q_starts = q;
+  t->args.kv_starts = kv;
+  return true;
+}
+
+struct attn_problem bench_tensors_sequence(const struct bench_tensors *t, int64_t b, attn_args *args)
+{
+  const struct attn_problem *p = &t->problem;
+  const int64_t q0 = t->args.q_starts[b], kv0 = t->args.kv_starts[b], element = (int64_t)attn_element_bytes(p->dtype);
+  struct attn_problem own = *p;
+  own.B = 1;
+  own.Sq = t->args.q_starts[b + 1] - q0;
+  own.Skv = own.mask_length = t->args.kv_starts[b + 1] - kv0;
+  own.diagonal += p->Sq - p->Skv + own.Skv - own.Sq;
+  own.q_starts = own.kv_starts = false;
+  *args = t->args;
+  args->q = (const char *)t->args.q + q0 * p->q.s * element;
+  args->o = (char *)t->args.o + q0 * p->o.s * element;
+  args->k = (const char *)t->args.k + kv0 * p->k.s * element;
+  args->v = (const char *)t->args.v + kv0 * p->v.s * element;
+  return own;
+}
+
+static double count_flops(const struct bench_tensors *t)
+{
+  attn_args unused;
+  double flops = 0;
+  if (!t->starts) return attn_problem_flops(&t->problem);
+  for (int64_t b = 0; b < t->problem.B; b++) {
+    const struct attn_problem own = bench_tensors_sequence(t, b, &unused);
+    flops += attn_problem_flops(&own);
+  }
+  return flops;
 }
 
 static bool resolve(struct bench_tensors *t, char *error, size_t error_bytes)
@@ -184,11 +232,13 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
   void *mask = e->mask ? bench_memory_map(e->mask, 0) : NULL, *blocks = e->blocks ? bench_memory_map(e->blocks, 0) : NULL;
   t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o, 0), .mask = mask, .blocks = blocks};
   t->per_head = malloc(2 * (size_t)shape->Hq * sizeof *t->per_head);
-  if (!q || !k || !v || !t->args.o || (e->mask && !mask) || (e->blocks && !blocks) || !t->per_head) {
+  const bool laid = lay_sequences(t, &shape->seqs);
+  if (!laid || !q || !k || !v || !t->args.o || (e->mask && !mask) || (e->blocks && !blocks) || !t->per_head) {
     snprintf(error, error_bytes, "no memory for tensors of %zu MiB", sum_bytes(e) >> 20);
     bench_tensors_destroy(t);
     return false;
   }
+  t->flops = count_flops(t);
   for (int64_t h = 0; h < shape->Hq; h++) t->per_head[h] = exp2f(-8 * (float)(h + 1) / (float)shape->Hq);
   bench_fill_normal(t->per_head + shape->Hq, (size_t)shape->Hq, seed, 5);
   t->args.alibi_slopes = t->per_head;
@@ -230,6 +280,7 @@ bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors
   struct attn_problem cut = *p;
   *slice = *whole;
   slice->owned = false;
+  if (whole->starts) return false;
   while (attn_problem_flops(&cut) > most_flops && cut.B * cut.Hq * cut.Sq / 2 >= (int64_t)threads * ROWS_PER_THREAD) {
     const struct attn_problem before = cut;
     if (cut.B > 1)
@@ -260,13 +311,15 @@ bool bench_tensors_slice(struct bench_tensors *slice, const struct bench_tensors
     slice->args.mask = (const char *)whole->args.mask + (size_t)(first * p->mask.s) * attn_mask_element(p->mask_kind);
   if (p->block_keys) slice->args.blocks = whole->args.blocks + first / p->block_queries * p->block_row;
   char ignored[8];
-  return resolve(slice, ignored, sizeof ignored); /* a part of what was valid is valid */
+  if (!resolve(slice, ignored, sizeof ignored)) return false; /* never: a part of what was valid is valid */
+  slice->flops = attn_problem_flops(&slice->problem);
+  return true;
 }
 
 void bench_tensors_poison(struct bench_tensors *t)
 {
   const struct attn_problem *p = &t->problem;
-  for (int64_t b = 0; b < p->B; b++)
+  for (int64_t b = 0; b < bench_tensors_batches(t); b++)
     for (int64_t h = 0; h < p->Hq; h++)
       for (int64_t i = 0; i < p->Sq; i++)
         for (int64_t d = 0; d < p->Dv; d++)
@@ -283,6 +336,7 @@ void bench_tensors_destroy(struct bench_tensors *t)
     bench_memory_free((void *)t->args.blocks, t->extents.blocks);
     bench_memory_free(t->args.o, t->extents.o);
     free(t->per_head);
+    free(t->starts);
   }
   *t = (struct bench_tensors){0};
 }

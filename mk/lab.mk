@@ -14,8 +14,8 @@ suite_stats-scipy := python3 tests/stats_scipy.py $(BUILD)/tests/stats_driver
 suite_stats-scipy_needs := $(BUILD)/tests/stats_driver
 
 # The slice of the references.
-SLICE_OBJ := $(addprefix $(BUILD)/obj/bench/,tensors.o case.o memory.o mask.o team.o)
+SLICE_OBJ := $(addprefix $(BUILD)/obj/bench/,tensors.o case.o sequences.o memory.o mask.o team.o)
 $(BUILD)/tests/test_slice: $(SLICE_OBJ)
 
 # Names of cases, and the oracle of layers.
-$(BUILD)/tests/test_case: $(SLICE_OBJ) $(addprefix $(BUILD)/obj/bench/,layer.o expect.o bound.o)
+$(BUILD)/tests/test_case: $(SLICE_OBJ) $(addprefix $(BUILD)/obj/bench/,layer.o expect.o bound.o keys.o)

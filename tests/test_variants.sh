@@ -67,6 +67,20 @@ check 'the export has them' sh -c '"$1" export "$2" --format benchstat | grep -q
 check 'cold: copies take turns' "$attnbench" run --case "$(lies i8 f32 /kv:i8/cache:cold | sed s/Skv:170/Skv:20000/)" \
   --case "$(lies f32 f32 /cache:cold | sed s/Skv:170/Skv:20000/)" --repetitions 1 --min-time 0.001 --csv "$dir/csv"
 check 'and are right' [ "$(grep -c '/cache:cold/T:1.*,timed,' "$dir/csv")" = 2 ]
+# Sequences of different lengths: one behind the other, and in caches; only decoding, and with prompts.
+seqs() { echo "attn/$1_scalar/$2/B:5/Hq:4/Hkv:2/Sq:$3/Skv:170/Dqk:16/Dv:8/causal/seqs:$4/T:2"; }
+check 'sequences of different lengths' "$attnbench" run --case "$(seqs fwd_f32 f32 40 40x40,7x60,3*1x20-170)" \
+  --case "$(seqs decode_i8 f32 40 40x40,7x60,3*1x20-170/kv:i8)" --case "$(seqs decode_f16 f16 1 5*1x20-170/kv:f16)" \
+  --case "$(seqs fwd_bf16 bf16 40 4*10-40x20-170,1x1)" --repetitions 1 --min-time 0.001 --csv "$dir/csv" --json "$dir/json"
+check 'are right and keep their names' [ "$(grep ',timed,' "$dir/csv" | grep -c '/seqs:[-0-9x*,]*\(/kv:[a-z0-9]*\)\{0,1\}/T:2')" = 4 ]
+check 'the export has their lengths' sh -c '"$1" export "$2" --format benchstat | grep -qF "/seqs=5*1x20-170/kv=f16-"' export "$attnbench" "$dir/json"
+check 'JSON counts the tokens of all' grep -q '"tokens_per_s": ' "$dir/json"
+for wrong in 'fwd_f32 f32 40 40x40,7x60,3*1x20-171' 'fwd_f32 f32 41 40x40,7x60,3*1x20-170' 'fwd_f32 f32 40 40x40,3*1x20-170'; do
+  # shellcheck disable=SC2086
+  "$attnbench" run --case "$(seqs $wrong)" > "$dir/stdout" 2> "$dir/err"
+  check "'$wrong' is refused" [ $? = 2 ]
+  check "'$wrong': the message says what it must be" grep -q 'seqs: [A-Z][a-z]*: [0-9]* is not [0-9]*, the ' "$dir/err"
+done
 for wrong in 'i8 f16 /kv:i8' 'f16 bf16 /kv:f16' 'f32 f32 /kv:f64' 'f32 f32 /cache:warm' 'f32 f32 /cache:hot/kv:f32' 'i8 f32 ' \
   'i8 i8 ' 'f32 f32 /kv:f32/Wq:16/Wkv:16/Wo:16'; do
   # shellcheck disable=SC2086

@@ -156,7 +156,10 @@ static const char doc_examples[] =
     "    a whole layer: widths of the query, of key and value, and of the output (0: no output projection)\n"
     "  attnbench run --case "
     "'attn/decode_i8_avx2/f32/B:1/Hq:32/Hkv:8/Sq:1/Skv:1024/Dqk:128/Dv:128/none/kv:i8/cache:cold/T:1'\n"
-    "    over an int8 cache that no call finds in the caches of the CPU\n\n"
+    "    over an int8 cache that no call finds in the caches of the CPU\n"
+    "  attnbench run --case "
+    "'attn/fwd_f16_avx2/f16/B:15/Hq:32/Hkv:8/Sq:512/Skv:8192/Dqk:128/Dv:128/causal/seqs:512x512,14*1x1024-8192/T:1'\n"
+    "    a step of a server: a prompt of 512 tokens, and a token each of 14 sequences of 1024 to 8192 keys\n\n"
     "Exit codes: 0 ok, 2 usage or nothing matched, 3 wrong result, 4 refused by --strict, 130 interrupted.";
 
 /* The list of presets stands in the help as it stands in bench/presets.c. */
@@ -186,7 +189,9 @@ static double guess(const struct bench_case *c, const struct bench_settings *s)
                        : kernel->flags & ATTN_KERNEL_COMPARISON ? 25e9
                                                                 : 70e9) *
                       c->threads;
-  const double flops = attn_problem_flops(&p) + (bench_shape_is_layer(&c->shape) ? bench_layer_flops(&c->shape) : 0);
+  double flops = attn_problem_flops(&p);
+  if (bench_shape_is_layer(&c->shape)) flops += bench_layer_flops(&c->shape);
+  if (bench_shape_has_sequences(&c->shape)) flops /= (double)c->shape.B; /* as if they had one length */
   const double once = flops / rate, repetition = once > s->min_time_s ? once : 1.4 * s->min_time_s;
   return 0.3 + once + (s->repetitions + 0.2) * repetition;
 }

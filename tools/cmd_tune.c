@@ -135,14 +135,17 @@ static double flops_of(const struct bench_case *c)
   return attn_problem_resolve(&p, &desc) ? 0 : attn_problem_flops(&p);
 }
 
-/* The largest case of each kernel and pair of head sizes; no layer, whose blocks are those of its attention. */
+/* The largest case of each kernel and pair of head sizes; no layer, whose blocks are those of its attention, and no batch
+ * of different sequences, which are cut by their cost. */
 static int gather(struct search *search, const struct bench_case_list *list, const struct options *o)
 {
   int n = 0;
   for (int i = 0; i < list->count; i++) {
     const struct bench_case *c = &list->c[i];
     int at = 0;
-    if (bench_shape_is_layer(&c->shape) || !attn_kernel_find(c->kernel)->blocking_step || !is_chosen(c, o)) continue;
+    if (bench_shape_is_layer(&c->shape) || bench_shape_has_sequences(&c->shape) ||
+        !attn_kernel_find(c->kernel)->blocking_step || !is_chosen(c, o))
+      continue;
     while (at < n && (strcmp(search[at].c.kernel, c->kernel) || search[at].c.shape.Dqk != c->shape.Dqk ||
                       search[at].c.shape.Dv != c->shape.Dv))
       at++;

@@ -1,5 +1,7 @@
-/* The optional fields of a case's name, and what a layer is compared with: float64 written out once more, without a word in
- * common. */
+/* The optional fields of a case's name; what a layer is compared with: float64 written out once more, without a word in
+ * common; what sequences of different lengths count as, and that each is compared with its own keys. */
+#include "../../bench/expect.h"
+#include "../../bench/keys.h"
 #include "../../bench/layer.h"
 
 #include <math.h>
@@ -13,6 +15,7 @@
 #include <cmocka.h>
 
 #define ATTENTION "attn/fwd_f32_scalar/f32/B:2/Hq:4/Hkv:2/Sq:5/Skv:7/Dqk:8/Dv:6/causal"
+#define SEQUENCES "attn/fwd_f32_scalar/f32/B:5/Hq:4/Hkv:2/Sq:5/Skv:9/Dqk:8/Dv:6/causal"
 
 static void names_come_back(void **state)
 {
@@ -20,11 +23,14 @@ static void names_come_back(void **state)
   const struct {
     const char *name, *description;
     int64_t Wq, Wkv, Wo;
-  } cases[] = {{ATTENTION "/T:1", "B2 H4/2 S5x7 D8,6 causal", 0, 0, 0},
-               {ATTENTION "/Wq:20/Wkv:30/Wo:10/T:2", "B2 H4/2 S5x7 D8,6 causal layer 20,30>10", 20, 30, 10},
-               {ATTENTION "/Wq:20/Wkv:20/Wo:0/T:2", "B2 H4/2 S5x7 D8,6 causal layer 20", 20, 20, 0},
-               {ATTENTION "/kv:i8/cache:cold/T:2", "B2 H4/2 S5x7 D8,6 causal kv:i8 cold", 0, 0, 0},
-               {ATTENTION "/cache:hot/T:2", "B2 H4/2 S5x7 D8,6 causal hot", 0, 0, 0}};
+  } cases[] = {
+      {ATTENTION "/T:1", "B2 H4/2 S5x7 D8,6 causal", 0, 0, 0},
+      {ATTENTION "/Wq:20/Wkv:30/Wo:10/T:2", "B2 H4/2 S5x7 D8,6 causal layer 20,30>10", 20, 30, 10},
+      {ATTENTION "/Wq:20/Wkv:20/Wo:0/T:2", "B2 H4/2 S5x7 D8,6 causal layer 20", 20, 20, 0},
+      {ATTENTION "/kv:i8/cache:cold/T:2", "B2 H4/2 S5x7 D8,6 causal kv:i8 cold", 0, 0, 0},
+      {ATTENTION "/cache:hot/T:2", "B2 H4/2 S5x7 D8,6 causal hot", 0, 0, 0},
+      {ATTENTION "/seqs:5x5,1x7/kv:f32/T:2", "B2 H4/2 S5x7 D8,6 causal 5x5,1x7 kv:f32", 0, 0, 0},
+      {SEQUENCES "/seqs:2*3-5x5-9,3*1x2/cache:cold/T:1", "B5 H4/2 S5x9 D8,6 causal 2*3-5x5-9,3*1x2 cold", 0, 0, 0}};
   char name[BENCH_CASE_NAME_BYTES], text[128];
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct bench_case c, plain;
@@ -52,6 +58,25 @@ static void wrong_fields_are_named(void **state)
                {ATTENTION "/cache:hot/kv:i8/T:1", "'kv:i8' stands where T:<number>"},
                {ATTENTION "/kv:i8/Wq:20/Wkv:30/Wo:10/T:1", "'Wq:20' stands where T:<number>"},
                {"attn/x/f16/B:1/Hq:1/Hkv:1/Sq:5/Skv:7/Dqk:8/Dv:6/none/kv:i8/T:1", "f16"},
+               {ATTENTION "/seqs:5x5,1x6/T:1", "Skv: 7 is not 6"},
+               {ATTENTION "/seqs:4x5,1x7/T:1", "Sq: 5 is not 4"},
+               {ATTENTION "/seqs:5x7/T:1", "B: 2 is not 1"},
+               {ATTENTION "/seqs:2*5x/T:1", "'2*5x' does not begin"},
+               {ATTENTION "/seqs:1*5x7,5x7/T:1", "'1*5x7,5x7' does not begin"},
+               {ATTENTION "/seqs:5x7,/T:1", "'' does not begin"},
+               {ATTENTION "/seqs:5x7,05x7/T:1", "'05x7' does not begin"},
+               {ATTENTION "/seqs:5x7,0x7/T:1", "'0x7' does not begin"},
+               {ATTENTION "/seqs:5x7,4-5x7/T:1", "'4-5x7' does not begin"},
+               {ATTENTION "/seqs:2*5x7-7/T:1", "'2*5x7-7' does not begin"},
+               {ATTENTION "/seqs:2*5x7-6/T:1", "'2*5x7-6' does not begin"},
+               {ATTENTION "/seqs:2*5x4294967296/T:1", "'2*5x4294967296' does not begin"},
+               {ATTENTION "/seqs:2*5x3-7/T:1", "more queries than keys"},
+               {ATTENTION "/seqs:65536*1x1,1x1/T:1", "65537 sequences are more"},
+               {ATTENTION "/seqs:1x1,1x1,1x1,1x1,1x1,1x1,1x1,1x1,1x1,1x1,1x1,1x1,1x1/T:1", "more than 12 runs"},
+               {ATTENTION "/kv:f32/seqs:2*5x7/T:1", "'seqs:2*5x7' stands where T:<number>"},
+               {ATTENTION "/seqs:2*5x7/Wq:20/Wkv:30/Wo:10/T:1", "'Wq:20' stands where T:<number>"},
+               {"attn/x/f32/B:1/Hq:1/Hkv:1/Sq:5/Skv:7/Dqk:8/Dv:6/bool/seqs:5x7/T:1", "masks of their own"},
+               {"attn/x/f32/B:1/Hq:1/Hkv:1/Sq:5/Skv:7/Dqk:8/Dv:6/blocks50/seqs:5x7/T:1", "masks of their own"},
                {ATTENTION "/Wq:0/Wkv:30/Wo:10/T:1", "Wq: 0"},
                {ATTENTION "/Wq:20/Wkv:30/Wo:-1/T:1", "Wo: '-1'"},
                {ATTENTION "/Wq:20/Wkv:30/Wo:4294967296/T:1", "Wo: 4294967296"},
@@ -160,9 +185,74 @@ static void a_layer_is_what_float64_says(void **state)
   }
 }
 
+/* The evenly spaced ones, too: 3, 4 and 5 queries over 5, 7 and 9 keys. */
+static void sequences_count_what_each_sees(void **state)
+{
+  (void)state;
+  const struct bench_sequence each[] = {{3, 5}, {4, 7}, {5, 9}, {1, 2}, {1, 2}};
+  const char *name = "attn/fwd_f32_scalar/f32/B:5/Hq:4/Hkv:2/Sq:5/Skv:9/Dqk:8/Dv:6/causal/seqs:3*3-5x5-9,2*1x2/kv:i8/T:1";
+  struct bench_tensors t;
+  struct bench_case c;
+  char error[256];
+  int64_t pairs = 0, queries = 0, keys = 0;
+  if (!bench_case_parse(&c, name, error, sizeof error)) fail_msg("%s", error);
+  for (int64_t b = 0; b < 5; b++) {
+    const struct bench_sequence at = bench_sequence_at(&c.shape.seqs, b);
+    assert_true(at.queries == each[b].queries && at.keys == each[b].keys);
+    for (int64_t i = 0; i < at.queries; i++) pairs += i + at.keys - at.queries + 1; /* keys up to its position */
+    queries += at.queries;
+    keys += at.keys;
+  }
+  if (!bench_tensors_create(&t, &c.shape, 1, 2, error, sizeof error)) fail_msg("%s", error);
+  assert_true(t.flops == (double)(2 * 4 * pairs * (8 + 6)));
+  assert_int_equal(t.extents.q, sizeof(float) * (size_t)(4 * queries * 8));
+  assert_int_equal(t.extents.k, sizeof(float) * (size_t)(2 * keys * 8));
+  assert_true(bench_keys_bytes(&c.shape, &t.extents) == (double)(2 * keys * (8 + 6 + 8)));
+  assert_false(bench_sequences_even(&c.shape.seqs));
+  bench_tensors_destroy(&t);
+}
+
+/* In tensors and in caches, with and without starts of the queries: what is right passes, and a sequence that has lost a
+ * key or lies elsewhere does not. */
+static void each_sequence_is_compared_with_its_own_keys(void **state)
+{
+  (void)state;
+  const char *const names[] = {
+      "attn/fwd_f32_scalar/f32/B:4/Hq:4/Hkv:2/Sq:30/Skv:60/Dqk:8/Dv:6/causal/seqs:30x30,2*1x20-60,7x33/T:1",
+      "attn/decode_f32_scalar/f32/B:4/Hq:4/Hkv:2/Sq:30/Skv:60/Dqk:8/Dv:6/causal/seqs:30x30,2*1x20-60,7x33/kv:f32/T:1",
+      "attn/decode_i8_scalar/f32/B:4/Hq:4/Hkv:2/Sq:2/Skv:60/Dqk:8/Dv:6/causal/seqs:4*2x20-60/kv:i8/T:1"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct bench_tensors t;
+    struct bench_expectation e;
+    struct bench_keys keys;
+    struct bench_case c;
+    char text[256];
+    if (!bench_case_parse(&c, names[i], text, sizeof text)) fail_msg("%s", text);
+    if (!bench_tensors_create(&t, &c.shape, 1, 2, text, sizeof text)) fail_msg("%s", text);
+    assert_true(bench_expect_create(&e, &t, 1e9, 1, 2));
+    assert_true(e.all && e.rows == 4 * t.args.q_starts[4]);
+    const attn_options options = {.kernel = c.kernel, .threads = 1};
+    if (!bench_keys_create(&keys, &c.shape, &t, &options, text, sizeof text)) fail_msg("%s", text);
+    int64_t *end = &t.starts[4 + 1 + 2]; /* of the keys of the second sequence, where those of the third begin */
+    for (int wrong = 0; wrong < 3; wrong++) {
+      if (wrong == 2 && c.shape.kv) assert_int_equal(attn_cache_set_length(keys.cache[0], 1, *end - end[-1] - 1), ATTN_OK);
+      if (wrong == 2) --*end;
+      bench_tensors_poison(&t);
+      if (attn_run(keys.call[0].plan, keys.call[0].args)) fail_msg("%s", attn_error_message());
+      if (wrong == 1) ((float *)t.args.o)[t.extents.o / sizeof(float) - 1] += 1e-3F;
+      assert_int_equal(bench_expect_check(&e, 2e-6, &t).right, wrong == 0);
+    }
+    bench_keys_destroy(&keys);
+    bench_expect_destroy(&e);
+    bench_tensors_destroy(&t);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(names_come_back), cmocka_unit_test(wrong_fields_are_named),
-                                     cmocka_unit_test(a_layer_is_what_float64_says)};
+                                     cmocka_unit_test(a_layer_is_what_float64_says),
+                                     cmocka_unit_test(sequences_count_what_each_sees),
+                                     cmocka_unit_test(each_sequence_is_compared_with_its_own_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,13 +18,14 @@ static void go_name(FILE *out, const char *name)
   fputs("Benchmark", out);
   if (bench_case_parse(&c, name, why, sizeof why)) {
     const struct bench_shape *s = &c.shape;
-    char mask[128], layer[96] = "", value[16];
+    char mask[128], layer[96] = "", value[BENCH_SEQUENCES_BYTES];
     if (s->Wq)
       snprintf(layer, sizeof layer, "/Wq=%lld/Wkv=%lld/Wo=%lld", (long long)s->Wq, (long long)s->Wkv, (long long)s->Wo);
     fprintf(out, "Attn/kernel=%s/dtype=%s/B=%lld/Hq=%lld/Hkv=%lld/Sq=%lld/Skv=%lld/Dqk=%lld/Dv=%lld/mask=%s%s", c.kernel,
             bench_dtype_name(s->dtype), (long long)s->B, (long long)s->Hq, (long long)s->Hkv, (long long)s->Sq,
             (long long)s->Skv, (long long)s->Dqk, (long long)s->Dv,
             case_field(name, "mask", mask, sizeof mask) ? mask : "none", layer);
+    if (case_field(name, "seqs", value, sizeof value)) fprintf(out, "/seqs=%s", value);
     if (case_field(name, "kv", value, sizeof value)) fprintf(out, "/kv=%s", value);
     if (case_field(name, "cache", value, sizeof value)) fprintf(out, "/cache=%s", value);
     fprintf(out, "-%d", c.threads);
