@@ -43,24 +43,30 @@ static bool product(int64_t n, int64_t a, int64_t b, size_t bytes, size_t *out)
          !__builtin_mul_overflow(x, (int64_t)bytes, &x) && x <= PTRDIFF_MAX / 4 && (*out = (size_t)x) == (size_t)x;
 }
 
+/* n, up to a multiple of `of`; INT64_MAX: too large. */
+static int64_t whole(int64_t n, int64_t of) { return n > INT64_MAX - of ? INT64_MAX : (n + of - 1) / of * of; }
+
 static attn_status lay_out(struct attn_cache *c)
 {
   const attn_cache_desc *d = &c->desc;
   const bool paged = d->page_size != 0;
   const int64_t wanted = paged ? d->page_size : d->capacity, rooms = paged ? d->pages : d->B;
-  const int64_t room = wanted > INT64_MAX - ATTN_KEY_STRETCH ? INT64_MAX : attn_whole_stretches(wanted);
+  const int64_t room = whole(wanted, ATTN_KEY_STRETCH);
+  const bool quads = d->dtype == ATTN_I8;
+  const int64_t step_k = whole(d->Dqk, quads ? ATTN_QUAD : 1), step_v = whole(d->Dv, quads ? ATTN_KEY_STRETCH : 1);
   int64_t tokens;
   size_t unused;
   if (room == INT64_MAX || __builtin_mul_overflow(rooms, room, &tokens) ||
-      !product(tokens, d->Hkv, d->Dqk, attn_element_bytes(d->dtype), &c->k_bytes) ||
-      !product(tokens, d->Hkv, d->Dv, attn_element_bytes(d->dtype), &c->v_bytes) ||
+      !product(tokens, d->Hkv, step_k, attn_element_bytes(d->dtype), &c->k_bytes) ||
+      !product(tokens, d->Hkv, step_v, attn_element_bytes(d->dtype), &c->v_bytes) ||
       !product(tokens, d->Hkv, 1, sizeof(float), &c->scale_bytes) || !product(d->B, d->capacity, 1, 8, &unused))
     return attn_fail(ATTN_ERR_OVERFLOW,
                      "%lld %s of %lld tokens with %lld heads of %lld and %lld elements exceed the address space",
                      (long long)rooms, paged ? "pages" : "sequences", (long long)wanted, (long long)d->Hkv,
                      (long long)d->Dqk, (long long)d->Dv);
-  c->k_stride = (attn_strides){d->Hkv * room * d->Dqk, room * d->Dqk, d->Dqk, ATTN_KEY_STRETCH};
-  c->v_stride = (attn_strides){d->Hkv * room * d->Dv, room * d->Dv, d->Dv, 1};
+  c->interleave = quads ? ATTN_QUAD : 1;
+  c->k_stride = (attn_strides){d->Hkv * room * step_k, room * step_k, step_k, ATTN_KEY_STRETCH};
+  c->v_stride = (attn_strides){d->Hkv * room * step_v, room * step_v, step_v, 1};
   c->scale_b = d->Hkv * room;
   c->scale_h = room;
   if (!paged) return ATTN_OK;
@@ -197,6 +203,7 @@ attn_status attn_cache_look(const attn_cache *c, int64_t b, attn_cache_view *vie
                             .scale_h = c->scale_h,
                             .scale_page = c->scale_page,
                             .pages = attn_cache_pages(c, b),
+                            .interleave = c->interleave,
                             .length = c->length[b]};
   return ATTN_OK;
 }

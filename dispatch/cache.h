@@ -4,12 +4,6 @@
 
 #include "../kernels/kernel.h"
 
-/* Blocks of K are whole. */
-static inline int64_t attn_whole_stretches(int64_t keys)
-{
-  return (keys + ATTN_KEY_STRETCH - 1) / ATTN_KEY_STRETCH * ATTN_KEY_STRETCH;
-}
-
 struct attn_cache {
   attn_cache_desc desc;
   int page_shift;
@@ -17,6 +11,7 @@ struct attn_cache {
   char *k, *v;
   float *k_scale, *v_scale; /* int8 only */
   size_t k_bytes, v_bytes, scale_bytes;
+  int64_t interleave; /* elements of a key, and keys of V, beside each other: attn_k_element() */
   attn_strides k_stride, v_stride;
   int64_t k_page, v_page, scale_b, scale_h, scale_page;
   int64_t *length;     /* [B] */

@@ -251,11 +251,13 @@ typedef struct attn_tokens {
   const attn_rope *rope; /* turns the keys, by their positions in the sequence, before they are rounded; NULL: not */
 } attn_tokens;
 
-/* The cache's own memory, to read. Keys stand in blocks of ATTN_CACHE_BLOCK, each of them transposed: element d of key j of
- * head h of sequence b is k[b*k_stride.b + h*k_stride.h + j / 16 * 16 * k_stride.s + j % 16 + d*k_stride.d]. Rows of V are
- * contiguous: v[b*v_stride.b + h*v_stride.h + j*v_stride.s + d]. Paged, with page = pages[j / page_size]: page*k_page takes
- * the place of b*k_stride.b and j % page_size that of j, and likewise in V.
- * Scales (ATTN_I8, else NULL): the same with scale_b, scale_h, scale_page and a stride of 1 from token to token. */
+/* The cache's own memory, to read. Keys stand in blocks of ATTN_CACHE_BLOCK, each of them transposed, with n = interleave
+ * elements of a key beside each other (4 in ATTN_I8, otherwise 1): element d of key j of head h of sequence b is
+ * k[b*k_stride.b + h*k_stride.h + j / 16 * 16 * k_stride.s + d / n * n * k_stride.d + j % 16 * n + d % n]. V has its rows
+ * one after another, those of n keys interleaved: v[b*v_stride.b + h*v_stride.h + j / n * n * v_stride.s + d*n + j % n].
+ * Paged, with page = pages[j / page_size]: page*k_page takes the place of b*k_stride.b and j % page_size that of j, and
+ * likewise in V. Scales (ATTN_I8, else NULL): the same with scale_b, scale_h, scale_page and a stride of 1 from token to
+ * token. */
 enum { ATTN_CACHE_BLOCK = 16 };
 typedef struct attn_cache_view {
   const void *k, *v;
@@ -263,7 +265,8 @@ typedef struct attn_cache_view {
   attn_strides k_stride, v_stride;
   int64_t k_page, v_page, scale_b, scale_h, scale_page;
   const int32_t *pages; /* of the sequence asked for; NULL: contiguous */
-  int64_t length;       /* its tokens */
+  int64_t interleave;
+  int64_t length; /* its tokens */
 } attn_cache_view;
 
 ATTN_API attn_status attn_cache_create(attn_cache **cache, const attn_cache_desc *desc);

@@ -129,7 +129,7 @@ struct attn_problem {
   int64_t k_page, v_page;               /* elements from one page to the next */
   int64_t scale_b, scale_h, scale_page; /* int8: the same for the scales of keys; those of neighbours are neighbours */
   int64_t B, Hq, Hkv, G, Sq, Skv, Dqk, Dv;
-  attn_strides q, k, v, o, lse; /* k of a cache: see attn_row_of_k() */
+  attn_strides q, k, v, o, lse; /* of a cache: see attn_k_element() */
   double scale;                 /* of Q K^T */
   float q_factor;   /* multiply Q by it: scale * log2(e) gives scores in log2 units; with softcap scale / softcap */
   float softcap;    /* 0: none */
@@ -180,9 +180,10 @@ static inline const float *attn_part_max(const struct attn_parts *parts, int64_t
 static inline int64_t attn_part_floats(int64_t rows, int64_t Dv) { return (rows * (Dv + 2) + 15) / 16 * 16; }
 
 enum {
-  ATTN_KERNEL_COMPARISON = 1u << 0,  /* for comparison only: used when named, never chosen */
-  ATTN_KERNEL_WHOLE_HEAD = 1u << 1,  /* takes all rows of a (b, hkv) in one unit */
-  ATTN_KERNEL_BF16_WEIGHTS = 1u << 2 /* rounds weights to bf16: an error of its own, docs/numerics.md */
+  ATTN_KERNEL_COMPARISON = 1u << 0,   /* for comparison only: used when named, never chosen */
+  ATTN_KERNEL_WHOLE_HEAD = 1u << 1,   /* takes all rows of a (b, hkv) in one unit */
+  ATTN_KERNEL_BF16_WEIGHTS = 1u << 2, /* rounds weights to bf16: an error of its own, docs/numerics.md */
+  ATTN_KERNEL_16BIT_ROWS = 1u << 3    /* over int8: rounds rows of Q and the weights of a block to 16 bits, likewise */
 };
 
 /* The split of a head's keys: at most ATTN_MOST_PARTS parts. */
@@ -234,13 +235,26 @@ static inline int64_t attn_k_at(const struct attn_unit *u) { return u->b * u->pr
 static inline int64_t attn_v_at(const struct attn_unit *u) { return u->b * u->problem->v.b + u->hkv * u->problem->v.h; }
 
 /* Runs of this many keys, from a multiple of it on, stand together in any cache. K of a cache is such runs, each of them
- * transposed: element d of all its keys, beside each other, at d * k.d. The rows of V lie v.s apart. */
-enum { ATTN_KEY_STRETCH = 16 };
+ * transposed: element d of all its keys, beside each other, at d * k.d. The rows of V lie v.s apart. Of int8, for products
+ * of four at a time, four elements of a key take the place of one, and a row of V has those of four keys beside each other;
+ * k.s and v.s are the head sizes up to whole quads and whole runs, filled with 0. */
+enum { ATTN_KEY_STRETCH = 16, ATTN_QUAD = 4 };
 
-/* Element 0 of the key at place `at`, of its page or of the tensor; the others follow k.d apart. */
-static inline int64_t attn_row_of_k(const struct attn_problem *p, int64_t at)
+static inline int64_t attn_interleave(const struct attn_problem *p)
 {
-  return p->cached ? at / ATTN_KEY_STRETCH * ATTN_KEY_STRETCH * p->k.s + at % ATTN_KEY_STRETCH : at * p->k.s;
+  return p->cached && p->kv_dtype == ATTN_I8 ? ATTN_QUAD : 1;
+}
+
+/* Element d of the key, and of the value, at place `at` of its page or of the tensor. */
+static inline int64_t attn_k_element(const struct attn_problem *p, int64_t at, int64_t d)
+{
+  const int64_t n = attn_interleave(p), lane = p->cached ? at % ATTN_KEY_STRETCH : 0;
+  return (at - lane) * p->k.s + d / n * n * p->k.d + lane * n + d % n;
+}
+static inline int64_t attn_v_element(const struct attn_problem *p, int64_t at, int64_t d)
+{
+  const int64_t n = attn_interleave(p);
+  return at / n * n * p->v.s + d * n * p->v.d + at % n;
 }
 
 /* Where key j lies: in which page, at which place there, and its scales. */

@@ -59,14 +59,6 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
   vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(x, x), rounded, quiet), 16));
 }
 
-static inline vf vf_load_i8(const int8_t *p)
-{
-  int32_t four;
-  __builtin_memcpy(&four, p, sizeof four);
-  const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
-  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
-}
-
 static inline bool vf_any_above(vf x, float limit) { return vmaxvq_u32(vcgtq_f32(x, vf_set(limit))) != 0; }
 
 static inline vf vf_farthest(vf far, vf x)

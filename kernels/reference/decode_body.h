@@ -23,14 +23,18 @@ static inline bool decode_body_supports(const struct attn_problem *p)
   return p->cached || (p->k.d == 1 && p->v.d == 1 && p->G * p->Sq <= 16);
 }
 
-/* Lanes of partial sums: the error grows with Dqk / DECODE_LANES. Elements of k are `step` apart. */
+/* Elements beside each other: see attn_k_element(). */
+enum { DECODE_QUAD = ELEMENT_DTYPE == ATTN_I8 ? ATTN_QUAD : 1 };
+
+/* Lanes of partial sums: the error grows with Dqk / DECODE_LANES. Elements of k, or quads of them, are `step` apart. */
 static inline float decode_dot(const float *restrict q, const element *restrict k, int64_t step, int64_t n)
 {
   float partial[DECODE_LANES] = {0}, sum = 0;
   int64_t d = 0;
   for (; d + DECODE_LANES <= n; d += DECODE_LANES)
-    for (int l = 0; l < DECODE_LANES; l++) partial[l] += q[d + l] * el_get(k[(d + l) * step]);
-  for (; d < n; d++) sum += q[d] * el_get(k[d * step]);
+    for (int l = 0; l < DECODE_LANES; l++)
+      partial[l] += q[d + l] * el_get(k[(d + l) / DECODE_QUAD * DECODE_QUAD * step + (d + l) % DECODE_QUAD]);
+  for (; d < n; d++) sum += q[d] * el_get(k[d / DECODE_QUAD * DECODE_QUAD * step + d % DECODE_QUAD]);
   for (int l = 0; l < DECODE_LANES; l++) sum += partial[l];
   return sum;
 }
@@ -50,7 +54,7 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
     float s[DECODE_BLOCK], top = max, block_sum = 0;
     if (attn_all_hidden(p, &row, j0, n)) continue;
     for (int64_t j = 0; j < n; j++) {
-      const element *key = k + attn_key_page(u, j0 + j) * p->k_page + attn_row_of_k(p, attn_key_at(u, j0 + j));
+      const element *key = k + attn_key_page(u, j0 + j) * p->k_page + attn_k_element(p, attn_key_at(u, j0 + j), 0);
       s[j] = decode_dot(q, key, p->k.d, p->Dqk);
       if (ELEMENT_DTYPE == ATTN_I8) s[j] *= u->k_scale[attn_scale_at(u, j0 + j)];
     }
@@ -67,9 +71,9 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
       if (s[j] == -INFINITY) continue; /* hidden: its value may be NaN */
       const float weight = attn_exp2(s[j] - max);
       const float scaled = ELEMENT_DTYPE == ATTN_I8 ? weight * u->v_scale[attn_scale_at(u, j0 + j)] : weight;
-      const element *value = v + attn_key_page(u, j0 + j) * p->v_page + attn_key_at(u, j0 + j) * p->v.s;
+      const element *value = v + attn_key_page(u, j0 + j) * p->v_page + attn_v_element(p, attn_key_at(u, j0 + j), 0);
       block_sum += weight;
-      for (int64_t d = 0; d < p->Dv; d++) part[d] += scaled * el_get(value[d]);
+      for (int64_t d = 0; d < p->Dv; d++) part[d] += scaled * el_get(value[d * DECODE_QUAD]);
     }
     sum += block_sum;
     for (int64_t d = 0; d < p->Dv; d++) o[d] += part[d];

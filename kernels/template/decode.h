@@ -17,7 +17,11 @@
 
 #include "../reference/exp2.h"
 #include "../scores.h"
+#ifdef ATTN_ELEMENT_QUADS
+#include "decode_quads.h"
+#else
 #include "decode_tiles.h"
+#endif
 
 #include <float.h>
 #include <string.h>
@@ -30,14 +34,13 @@ enum {
 #define DECODE_RAISE 8.0f
 #define DECODE_DEPTH 126.0f
 
-static inline int64_t whole_vectors(int64_t n) { return (n + VL - 1) / VL * VL; }
-
 static inline size_t decode_layout(struct decode *s, const struct attn_problem *p, int64_t rows, char *base)
 {
+  const bool quads = ELEMENT_DTYPE == ATTN_I8;
   size_t used = 0;
   s->rows = rows;
   s->depth = whole_vectors(p->Dqk);
-  s->values = whole_vectors(p->Dv);
+  s->values = quads ? p->v.s : whole_vectors(p->Dv); /* a cache of int8 has its rows padded */
 #define TAKE(field, count)                                                                                                 \
   do {                                                                                                                     \
     if (base) s->field = (void *)(base + used);                                                                            \
@@ -49,6 +52,12 @@ static inline size_t decode_layout(struct decode *s, const struct attn_problem *
   TAKE(q, (rows + 2) * s->depth);
   TAKE(o, (rows + 1) * s->values);
   TAKE(s, (rows + 1) * SCORES);
+  if (quads) {
+    TAKE(q16, (rows + 1) * s->depth);
+    TAKE(w16, (rows + 1) * BLOCK);
+    TAKE(q_step, rows + 1);
+    TAKE(w_step, rows + 1);
+  }
 #undef TAKE
   return used;
 }
@@ -63,35 +72,6 @@ static inline size_t decode_scratch_bytes(const struct attn_problem *p, int64_t 
 static inline bool decode_supports(const struct attn_problem *p)
 {
   return p->cached || (p->k.d == 1 && p->v.d == 1 && p->G * p->Sq <= DECODE_ROWS);
-}
-
-/* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
- * values_tile() makes of finite values: whether a block hides keys depends on the other rows of the unit as well. */
-__attribute__((noinline, cold)) static void values_careful(struct decode *s, const struct block *b)
-{
-  const struct attn_problem *p = s->unit->problem;
-  for (int64_t r = 0; r < s->rows; r++)
-    for (int64_t d = 0; d < s->values; d += VL) {
-      vf acc = vf_zero();
-      for (int64_t j = 0; j < b->n; j++) {
-        const float weight = s->s[r * SCORES + j];
-        if (weight == 0 && __builtin_signbit(weight)) continue;
-        acc = vf_fma(vf_set(weight), load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv), acc);
-      }
-      float *o = s->o + r * s->values + d;
-      vf_store(o, vf_add(vf_load(o), acc));
-    }
-}
-
-static inline bool values_finite(const struct decode *s, const struct block *b)
-{
-  const struct attn_problem *p = s->unit->problem;
-  vf far = vf_zero();
-  if (ELEMENT_DTYPE == ATTN_I8) return true;
-  for (int64_t j = 0; j < b->n; j++)
-    for (int64_t d = 0; d < s->values; d += VL)
-      far = vf_farthest(far, load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv));
-  return !vf_any_beyond(far, FLT_MAX);
 }
 
 /* Row r has a score, `top`, that exceeds its reference by more than DECODE_RAISE. */
@@ -148,28 +128,6 @@ static inline void weigh(struct decode *s, int64_t r, const struct block *b)
   vf_store(s->sum + r * VL, vf_add(vf_load(s->sum + r * VL), sum));
 }
 
-/* int8: the scales of K multiply scores, before masks; those of V multiply weights, unless hidden. */
-static inline void scale_scores(struct decode *s, int64_t r, const struct block *b)
-{
-  float *w = s->s + r * SCORES;
-  for (int64_t j0 = 0; j0 < b->n; j0 += STRETCH) {
-    const int64_t n = b->n - j0 < STRETCH ? b->n - j0 : STRETCH;
-    for (int64_t j = 0; j < n; j++) w[j0 + j] *= b->k_scale[j0 / STRETCH][j];
-  }
-}
-
-static inline void scale_weights(struct decode *s, int64_t r, const struct block *b)
-{
-  float *w = s->s + r * SCORES;
-  for (int64_t j0 = 0; j0 < b->n; j0 += STRETCH) {
-    const int64_t n = b->n - j0 < STRETCH ? b->n - j0 : STRETCH;
-    for (int64_t j = 0; j < n; j++) {
-      const float weight = w[j0 + j], scaled = weight * b->v_scale[j0 / STRETCH][j];
-      w[j0 + j] = weight == 0 ? weight : scaled;
-    }
-  }
-}
-
 /* Whether no row sees any of the block's keys: then K and V need not be read. */
 static inline bool block_is_hidden(const struct decode *s, int64_t j0, int64_t end)
 {
@@ -196,31 +154,16 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
   const bool edits = attn_edits_scores(p);
   bool hides = false;
   if (next) open_pages(next->v, next->n, p->v.s);
-  for (int64_t r = 0; r < s->rows; r += 4) {
-    const int rows = tile_rows(s, r);
-    if (p->cached)
-      (rows == 4 ? keys_4 : rows == 2 ? keys_2 : keys_1)(s, r, b, r == 0 ? next : NULL);
-    else
-      (rows == 4 ? dots_4 : rows == 2 ? dots_2 : dots_1)(s, r, b, r == 0 ? next : NULL);
-  }
+  score_block(s, b, next);
   for (int64_t r = 0; r < s->rows; r++) {
-    if (ELEMENT_DTYPE == ATTN_I8) scale_scores(s, r, b);
     const struct attn_row *row = &s->row[r];
     const bool hidden = attn_has_mask(p) || row->first > b->j0 || row->limit < b->j0 + b->n;
     if (hidden || edits) attn_edit_scores(p, row, b->j0, b->n, s->s + r * SCORES);
     hides |= hidden;
     weigh(s, r, b);
-    if (ELEMENT_DTYPE == ATTN_I8) scale_weights(s, r, b);
   }
   if (after) open_pages(after->k, after->n, p->k.s);
-  if (hides && !values_finite(s, b)) {
-    values_careful(s, b);
-    return;
-  }
-  for (int64_t r = 0; r < s->rows; r += 4) {
-    const int rows = tile_rows(s, r);
-    (rows == 4 ? values_4 : rows == 2 ? values_2 : values_1)(s, r, b, r == 0 ? next : NULL);
-  }
+  add_values(s, b, hides, next);
 }
 
 /* Where keys [j0, end), BLOCK of them at most, lie. */
@@ -308,6 +251,11 @@ static inline void decode_run(const struct attn_unit *u)
   if (at[0] < end) {
     ask_for(block[0].k, block[0].n, p->k.s, p->Dqk);
     ask_for(block[0].v, block[0].n, p->v.s, p->Dv);
+  }
+  if (ELEMENT_DTYPE == ATTN_I8) {
+    memset(s.q16, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q16);
+    memset(s.w16 + rows * BLOCK, 0, BLOCK * sizeof *s.w16);
+    s.q_step[rows] = s.w_step[rows] = 0;
   }
   memset(s.q, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q);
   for (int64_t r = 0; r < rows; r++) {

@@ -7,17 +7,9 @@
 #ifndef ATTN_DECODE_TILES_H
 #define ATTN_DECODE_TILES_H
 
-#include "../kernel.h"
-#include "unroll.h"
-
-#include <string.h>
+#include "decode_ahead.h"
 
 enum {
-  BLOCK = 48,          /* keys: K and V of a block in L1, and whole tiles of 3, 4 or 8 */
-  SCORES = BLOCK + 16, /* from row to row: the last tile may write beyond the keys */
-  STRETCH = ATTN_KEY_STRETCH,
-  STRETCHES = BLOCK / STRETCH,
-  LINE = 64 / sizeof(element),          /* elements */
   STEP = LINE < 4 * VL ? LINE : 4 * VL, /* elements of a turn of the loop along a row */
 #ifdef __aarch64__
   MOST_ACROSS = 8, /* keys or vectors of values in a tile: each key has two pointers */
@@ -28,79 +20,10 @@ enum {
   MOST_KEY_VECTORS = 6, /* of a tile */
 };
 
-struct decode {
-  const struct attn_unit *unit;
-  int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
-  struct attn_row *row;        /* [rows] */
-  float *max;                  /* [rows] reference of the exponentials */
-  float *sum;                  /* [rows][VL] */
-  float *q; /* [rows + 2][depth] scaled, padded with 0; see put_query(); beyond rows: padding, one to fill */
-  float *o; /* [rows + 1][values] */
-  float *s; /* [rows + 1][SCORES] scores, then weights */
-};
-
-/* Some keys, from j0 on: key j0 + j stands in stretch j / STRETCH. */
-struct block {
-  int64_t j0, n;
-  const element *k[STRETCHES], *v[STRETCHES];
-  const float *k_scale[STRETCHES], *v_scale[STRETCHES]; /* int8 only */
-};
-
-/* What is wanted a block later, asked for line by line: while K is multiplied, K of the next block, and V likewise. In the
- * order of memory where rows are contiguous, else column by column of lines. A line asked for twice costs as much as two.
- */
-struct ahead {
-  const element *const *base; /* of its stretches */
-  int64_t stretches, lines;   /* of a stretch, or of a row */
-  int64_t row;                /* from row to row; 0: contiguous */
-  int64_t stretch, line;      /* where to go on */
-};
-
-static inline struct ahead ahead_of(const element *const *base, int64_t keys, int64_t step, int64_t width)
-{
-  const bool contiguous = step == width;
-  return (struct ahead){.base = base,
-                        .stretches = (keys + STRETCH - 1) / STRETCH,
-                        .lines = ((contiguous ? STRETCH * width : width) + LINE - 1) / LINE,
-                        .row = contiguous ? 0 : step};
-}
-
-/* Where to ask `times` times for `at_once` lines, *step further each time. Nothing left: own, a line that is there. */
-static inline const element *ahead_take(struct ahead *a, int at_once, int64_t times, const element *own, int64_t *step)
-{
-  *step = 0;
-  if (a->stretch == a->stretches) return own;
-  const element *from = a->base[a->stretch] + a->line * LINE;
-  *step = a->row ? a->row : at_once * LINE;
-  if (!a->row) {
-    a->line += at_once * times;
-    if (a->line >= a->lines) { /* what went beyond the stretch was of the next one, if that follows in memory */
-      const element *const end = a->base[a->stretch] + a->lines * LINE;
-      a->stretch++;
-      a->line = a->stretch < a->stretches && a->base[a->stretch] == end ? a->line - a->lines : 0;
-    }
-  } else if (++a->stretch == a->stretches && a->line + at_once < a->lines) {
-    a->line += at_once;
-    a->stretch = 0;
-  }
-  return from;
-}
-
 /* One or two rows pass over memory faster than it can be read, and what is asked for beyond that is dropped: they ask once
- * more, KEYS_SOON elements or VALUES_SOON keys before the use. int8 does not: its conversion is slower than memory. */
+ * more, KEYS_SOON elements or VALUES_SOON keys before the use. */
 enum { KEYS_SOON = 48, VALUES_SOON = 16 };
-ALWAYS_INLINE bool asks_again(const int rows) { return rows <= 2 && sizeof(element) > 1; }
-
-/* One line of each page: the translation of an address takes longer than what is asked for in between. */
-static inline void open_pages(const element *const *base, int64_t keys, int64_t step)
-{
-  enum { PAGE = 4096 / sizeof(element) };
-  for (int64_t j = 0; j < keys; j += STRETCH)
-    for (int64_t at = 0; at < STRETCH * step; at += PAGE) __builtin_prefetch(base[j / STRETCH] + at, 0, 2);
-}
-
-/* Rows from r on that a tile takes, one of which may be padding. */
-static inline int tile_rows(const struct decode *s, int64_t r) { return s->rows - r >= 3 ? 4 : (int)(s->rows - r); }
+ALWAYS_INLINE bool asks_again(const int rows) { return rows <= 2; }
 
 /* Stores row r of Q. The rows of a tile lie beside each other, a vector of each, or for the keys of a cache an element of
  * each: one pointer reads them all. */
@@ -144,7 +67,7 @@ ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *cons
     q += rows * VL;                                                                                                        \
   } while (0)
   for (; d + STEP <= width; d += STEP) {
-    if (STEP == LINE || d % LINE == 0)
+    if ((int)STEP == (int)LINE || d % LINE == 0)
       UNROLLED_FOR (x, keys) __builtin_prefetch(soon[x] + d, 0, 2);
     UNROLLED_FOR (c, STEP / VL) DOTS_AT(el_load(key[x] + d + c * VL));
   }
@@ -367,5 +290,57 @@ DECODE_ROWS_OF(4)
 DECODE_ROWS_OF(2)
 DECODE_ROWS_OF(1)
 #undef DECODE_ROWS_OF
+
+/* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
+ * values_tile() makes of finite values: whether a block hides keys depends on the other rows of the unit as well. */
+__attribute__((noinline, cold)) static void values_careful(struct decode *s, const struct block *b)
+{
+  const struct attn_problem *p = s->unit->problem;
+  for (int64_t r = 0; r < s->rows; r++)
+    for (int64_t d = 0; d < s->values; d += VL) {
+      vf acc = vf_zero();
+      for (int64_t j = 0; j < b->n; j++) {
+        const float weight = s->s[r * SCORES + j];
+        if (weight == 0 && __builtin_signbit(weight)) continue;
+        acc = vf_fma(vf_set(weight), load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv), acc);
+      }
+      float *o = s->o + r * s->values + d;
+      vf_store(o, vf_add(vf_load(o), acc));
+    }
+}
+
+static inline bool values_finite(const struct decode *s, const struct block *b)
+{
+  const struct attn_problem *p = s->unit->problem;
+  vf far = vf_zero();
+  for (int64_t j = 0; j < b->n; j++)
+    for (int64_t d = 0; d < s->values; d += VL)
+      far = vf_farthest(far, load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv));
+  return !vf_any_beyond(far, FLT_MAX);
+}
+
+static inline void score_block(const struct decode *s, const struct block *b, const struct block *next)
+{
+  for (int64_t r = 0; r < s->rows; r += 4) {
+    const int rows = tile_rows(s, r);
+    if (s->unit->problem->cached)
+      (rows == 4 ? keys_4 : rows == 2 ? keys_2 : keys_1)(s, r, b, r == 0 ? next : NULL);
+    else
+      (rows == 4 ? dots_4 : rows == 2 ? dots_2 : dots_1)(s, r, b, r == 0 ? next : NULL);
+  }
+}
+
+/* o += weights * V. hides: some weights are -0. */
+static inline void add_values(struct decode *s, const struct block *b, bool hides, const struct block *next)
+{
+  if (hides && !values_finite(s, b)) {
+    values_careful(s, b);
+    return;
+  }
+  for (int64_t r = 0; r < s->rows; r += 4) {
+    const int rows = tile_rows(s, r);
+    (rows == 4 ? values_4 : rows == 2 ? values_2 : values_1)(s, r, b, r == 0 ? next : NULL);
+  }
+}
 
 #endif

@@ -1,20 +1,18 @@
-/* Decoding over int8 K and V for AVX2. 12 accumulators of 4 rows, half as many again as FMA latency
- * times ports; with 3 vectors of K or V and one of the rows all 16 ymm.
- * K and V become f32 in registers; the scales of keys multiply scores and weights. */
-#include "vec_avx2.h"
+/* Decoding over int8 K and V for AVX2: quads_avx2.h says how they are multiplied; the scales of keys multiply scores and
+ * weights. */
+#include "quads_avx2.h"
 
 #include "../template/element_i8.h"
 
-enum { DOTS = 12 };
 #include "../template/decode.h"
 
 const struct attn_kernel decode_i8_avx2 = {
     .name = "decode_i8_avx2",
-    .summary = "few queries, K and V streamed as they lie, up to 12 dot products at a time",
+    .summary = "few queries, K and V in int8 times rows of 16 bits, in integers",
     .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_AVX2,
     .needs = ATTN_COMPILED_FEATURES,
-    .flags = ATTN_KERNEL_WHOLE_HEAD,
+    .flags = ATTN_KERNEL_WHOLE_HEAD | ATTN_KERNEL_16BIT_ROWS,
     .row_tile = 1,
     .unit_rows = UNIT_ROWS,
     .supports = decode_supports,

@@ -59,11 +59,6 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
   _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(halves));
 }
 
-static inline vf vf_load_i8(const int8_t *p)
-{
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-}
-
 /* Whether any lane is greater than limit; NaN is not. */
 static inline bool vf_any_above(vf x, float limit)
 {

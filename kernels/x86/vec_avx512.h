@@ -51,11 +51,6 @@ static inline void vf_store_bf16(uint16_t *p, vf x)
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16)));
 }
 
-static inline vf vf_load_i8(const int8_t *p)
-{
-  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
-}
-
 static inline bool vf_any_above(vf x, float limit) { return _mm512_cmp_ps_mask(x, vf_set(limit), _CMP_GT_OQ) != 0; }
 
 static inline vf vf_farthest(vf far, vf x)

@@ -82,6 +82,43 @@ void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int
   }
 }
 
+double bound_16bit_rows(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
+                        const double *o_row, const double *probabilities, double *bound)
+{
+  enum { BLOCK = 48 };
+  const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s, k = b * p->k.b + h / p->G * p->k.h;
+  const int64_t v = b * p->v.b + h / p->G * p->v.h, most = INT32_MAX / (127 * ((p->Dqk + 3) / 4 * 4));
+  const double levels = most < INT16_MAX ? (double)most : INT16_MAX;
+  double largest = 0, worst = 0;
+  for (int64_t d = 0; d < p->Dqk; d++)
+    largest = fmax(largest, fabs((double)attn_element_get(p->dtype, args->q, q + d * p->q.d)));
+  const double step =
+      (1.001 * (p->rope ? sqrt(2) : 1) * fabs(p->scale) * largest + 0x1p-100 * (1 + (double)p->softcap)) / levels;
+  for (int64_t j0 = 0; j0 < p->Skv; j0 += BLOCK) {
+    const int64_t end = j0 + BLOCK < p->Skv ? j0 + BLOCK : p->Skv;
+    double weight = 0x1p-100;
+    for (int pass = 0; pass < 2; pass++) /* the largest weight, then what half a step of it does */
+      for (int64_t j = j0; j < end; j++) {
+        double keys = 0, values = 0;
+        if (!(probabilities[j] > 0)) continue;
+        for (int64_t d = 0; d < p->Dv; d++) values = fmax(values, value(p, args, v + j * p->v.s + d * p->v.d));
+        if (pass == 0) {
+          weight = fmax(weight, probabilities[j] * values);
+          continue;
+        }
+        for (int64_t d = 0; d < p->Dqk; d++)
+          keys += fabs((double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d));
+        const double delta = step / 2 * keys, spread = probabilities[j] * expm1(2 * fmin(delta, 20));
+        worst = fmax(worst, delta);
+        for (int64_t d = 0; d < p->Dv; d++) {
+          const double x = value(p, args, v + j * p->v.s + d * p->v.d);
+          bound[d] += spread * (x + fabs(o_row[d])) + (values > 0 ? 1.001 * weight / INT16_MAX / 2 * x / values : 0);
+        }
+      }
+  }
+  return worst;
+}
+
 double bound_row(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i, const double *o_row,
                  const double *probabilities, double lse, double *bound)
 {

@@ -68,7 +68,13 @@ static void attend(attn_cache *c, int64_t queries, float *o)
 /* Where element d of the key at place j stands in a head's K. */
 static int64_t key_in_view(const attn_cache_view *v, int64_t j, int64_t d)
 {
-  return j / ATTN_CACHE_BLOCK * ATTN_CACHE_BLOCK * v->k_stride.s + j % ATTN_CACHE_BLOCK + d * v->k_stride.d;
+  const int64_t n = v->interleave, lane = j % ATTN_CACHE_BLOCK;
+  return (j - lane) * v->k_stride.s + d / n * n * v->k_stride.d + lane * n + d % n;
+}
+
+static int64_t value_in_view(const attn_cache_view *v, int64_t j, int64_t d)
+{
+  return j / v->interleave * v->interleave * v->v_stride.s + d * v->interleave + j % v->interleave;
 }
 
 static void refused(attn_status got, attn_status expected, const char *field, const char *value)
@@ -149,9 +155,12 @@ static void chunks_leave_the_same_bits(void **state)
             assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)w.k + (size_t)at * bytes, bytes);
             assert_memory_equal((const char *)v.k + (size_t)at * bytes, (const char *)x.k + (size_t)there * bytes, bytes);
           }
-          const int64_t v_at = b * v.v_stride.b + h * v.v_stride.h + j * v.v_stride.s;
-          assert_memory_equal((const char *)v.v + (size_t)v_at * bytes, (const char *)w.v + (size_t)v_at * bytes,
-                              DV * bytes);
+          for (int64_t d = 0; d < DV; d++) {
+            const int64_t at = b * v.v_stride.b + h * v.v_stride.h + value_in_view(&v, j, d);
+            const int64_t there = x.pages[j / PAGE] * x.v_page + h * x.v_stride.h + value_in_view(&x, j % PAGE, d);
+            assert_memory_equal((const char *)v.v + (size_t)at * bytes, (const char *)w.v + (size_t)at * bytes, bytes);
+            assert_memory_equal((const char *)v.v + (size_t)at * bytes, (const char *)x.v + (size_t)there * bytes, bytes);
+          }
           if (dtypes[t] != ATTN_I8) continue;
           const int64_t scale = b * v.scale_b + h * v.scale_h + j;
           assert_memory_equal(v.k_scale + scale, w.k_scale + scale, sizeof(float));
@@ -332,6 +341,11 @@ static void quantised_within_half_a_step(void **state)
         const int8_t k = ((const int8_t *)view.k)[h * view.k_stride.h + key_in_view(&view, j, d)];
         assert_true(k >= -127);
         assert_true(fabsf(k * scale - text.k[(j * HKV + h) * DQK + d]) <= 0.5001f * scale);
+      }
+      const float v_scale = view.v_scale[h * view.scale_h + j];
+      for (int64_t d = 0; d < DV && j != 2; d++) {
+        const int8_t v = ((const int8_t *)view.v)[h * view.v_stride.h + value_in_view(&view, j, d)];
+        assert_true(fabsf(v * v_scale - text.v[(j * HKV + h) * DV + d]) <= 0.5001f * v_scale);
       }
     }
   assert_true(isnan(view.v_scale[2]) && !isnan(view.v_scale[3]));
@@ -514,7 +528,9 @@ static void long_caches(void **state)
       largest = fmaxf(largest, fabsf(o[1][e]));
       error = fmaxf(error, fabsf(o[0][e] - o[1][e]));
     }
-    if (!(largest > 0 && error <= 2e-6f * largest)) fail_msg("error %g of %g", (double)error, (double)largest);
+    /* int8: a repeated key falls in other blocks, whose weights have other steps of 2^-15 of the largest */
+    const float bound = cases[i].dtype == ATTN_I8 ? 0x1p-14f : 2e-6f;
+    if (!(largest > 0 && error <= bound * largest)) fail_msg("error %g of %g", (double)error, (double)largest);
   }
   free(k);
   free(v);

@@ -1,0 +1,94 @@
+/* What the register tiles of decode.h share: where a unit's rows and a block's keys stand, and what is asked for ahead of
+ * its use. */
+#ifndef ATTN_DECODE_AHEAD_H
+#define ATTN_DECODE_AHEAD_H
+
+#include "../kernel.h"
+#include "unroll.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+  BLOCK = 48,          /* keys: K and V of a block in L1, and whole tiles of 3, 4 or 8 */
+  SCORES = BLOCK + 16, /* from row to row: the last tile may write beyond the keys */
+  STRETCH = ATTN_KEY_STRETCH,
+  STRETCHES = BLOCK / STRETCH,
+  LINE = 64 / sizeof(element), /* elements */
+};
+
+static inline int64_t whole_vectors(int64_t n) { return (n + VL - 1) / VL * VL; }
+
+struct decode {
+  const struct attn_unit *unit;
+  int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
+  struct attn_row *row;        /* [rows] */
+  float *max;                  /* [rows] reference of the exponentials */
+  float *sum;                  /* [rows][VL] */
+  float *q;               /* [rows + 2][depth] scaled, padded with 0; see put_query(); beyond rows: padding, one to fill */
+  float *o;               /* [rows + 1][values] */
+  float *s;               /* [rows + 1][SCORES] scores, then weights */
+  int16_t *q16, *w16;     /* int8 only: [rows + 1][depth] and [rows + 1][BLOCK], in steps of q_step and w_step */
+  float *q_step, *w_step; /* [rows + 1] */
+};
+
+/* Some keys, from j0 on: key j0 + j stands in stretch j / STRETCH. */
+struct block {
+  int64_t j0, n;
+  const element *k[STRETCHES], *v[STRETCHES];
+  const float *k_scale[STRETCHES], *v_scale[STRETCHES]; /* int8 only */
+};
+
+/* What is wanted a block later, asked for line by line: while K is multiplied, K of the next block, and V likewise. In the
+ * order of memory where rows are contiguous, else column by column of lines. A line asked for twice costs as much as two.
+ */
+struct ahead {
+  const element *const *base; /* of its stretches */
+  int64_t stretches, lines;   /* of a stretch, or of a row */
+  int64_t row;                /* from row to row; 0: contiguous */
+  int64_t stretch, line;      /* where to go on */
+};
+
+static inline struct ahead ahead_of(const element *const *base, int64_t keys, int64_t step, int64_t width)
+{
+  const bool contiguous = step == width;
+  return (struct ahead){.base = base,
+                        .stretches = (keys + STRETCH - 1) / STRETCH,
+                        .lines = ((contiguous ? STRETCH * width : width) + LINE - 1) / LINE,
+                        .row = contiguous ? 0 : step};
+}
+
+/* Where to ask `times` times for `at_once` lines, *step further each time. Nothing left: own, a line that is there. */
+static inline const element *ahead_take(struct ahead *a, int at_once, int64_t times, const element *own, int64_t *step)
+{
+  *step = 0;
+  if (a->stretch == a->stretches) return own;
+  const element *from = a->base[a->stretch] + a->line * LINE;
+  *step = a->row ? a->row : at_once * LINE;
+  if (!a->row) {
+    a->line += at_once * times;
+    if (a->line >= a->lines) { /* what went beyond the stretch was of the next one, if that follows in memory */
+      const element *const end = a->base[a->stretch] + a->lines * LINE;
+      a->stretch++;
+      a->line = a->stretch < a->stretches && a->base[a->stretch] == end ? a->line - a->lines : 0;
+    }
+  } else if (++a->stretch == a->stretches && a->line + at_once < a->lines) {
+    a->line += at_once;
+    a->stretch = 0;
+  }
+  return from;
+}
+
+/* One line of each page: the translation of an address takes longer than what is asked for in between. */
+static inline void open_pages(const element *const *base, int64_t keys, int64_t step)
+{
+  enum { PAGE = 4096 / sizeof(element) };
+  for (int64_t j = 0; j < keys; j += STRETCH)
+    for (int64_t at = 0; at < STRETCH * step; at += PAGE) __builtin_prefetch(base[j / STRETCH] + at, 0, 2);
+}
+
+/* Rows from r on that a tile takes, one of which may be padding. */
+static inline int tile_rows(const struct decode *s, int64_t r) { return s->rows - r >= 3 ? 4 : (int)(s->rows - r); }
+
+#endif

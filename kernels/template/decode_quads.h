@@ -1,0 +1,212 @@
+/* The register tiles of decode.h over int8 K and V of a cache: products of integers. Rows of Q and the weights of a block
+ * are rounded to 16 bits (docs/numerics.md), so nothing of K and V becomes f32; sums are exact. Four elements of a key, or
+ * a value of four keys, stand beside each other in the cache and are multiplied by four numbers of a row at a time.
+ *
+ * The ISA's quads_<isa>.h has the verbs: a vi is IL sums, a vq IL quads of K or V, a vb a quad of a row, IL times. */
+#ifndef ATTN_DECODE_QUADS_H
+#define ATTN_DECODE_QUADS_H
+
+#include "decode_ahead.h"
+
+enum {
+  QUAD = ATTN_QUAD,
+  QUAD_LINE = LINE / QUAD, /* quads of a cache line */
+  ASK_QUADS = 8,           /* from decision to decision what is asked for */
+  MOST_VI = 4,
+};
+
+/* A smaller largest element counts as this: reciprocals stay finite, steps normal. */
+#define LEAST_LARGEST 0x1p-100f
+
+/* Steps from 0 to a row's largest element: sums of `depth` products with int8 fit 32 bits. */
+static inline float q_levels(int64_t depth)
+{
+  const int64_t most = INT32_MAX / (127 * depth);
+  return (float)(most < INT16_MAX ? most : INT16_MAX);
+}
+
+/* Stores row r of Q: quads of the rows of a tile beside each other. */
+static inline void put_query(const struct decode *s, int64_t r, const float *row)
+{
+  const int64_t first = r / 4 * 4, rows = tile_rows(s, first);
+  int16_t *to = s->q16 + first * s->depth + (r - first) * QUAD;
+  vf far = vf_zero();
+  for (int64_t d = 0; d < s->depth; d += VL) far = vf_farthest(far, vf_load(row + d));
+  s->q_step[r] = NAN; /* NaN or Inf: no product matters */
+  if (vf_any_beyond(far, FLT_MAX)) return;
+  float largest = vf_hmax(far);
+  largest = largest < LEAST_LARGEST ? LEAST_LARGEST : largest;
+  const float levels = q_levels(s->unit->problem->k.s);
+  s->q_step[r] = largest / levels;
+  for (int64_t d = 0; d < s->depth; d += VL) {
+    int16_t quads[VL];
+    vq_round(quads, vf_mul(vf_load(row + d), vf_set(levels / largest)));
+    for (int i = 0; i < VL; i += QUAD) memcpy(to + (d + i) * rows, quads + i, QUAD * sizeof *quads);
+  }
+}
+
+/* acc[rows][nv] += a quad of each row, row_step apart, times nv vectors of quads. What takes fewer registers stays in them.
+ */
+ALWAYS_INLINE void quads_step(vi *acc, const int rows, const int nv, const int16_t *row, int64_t row_step,
+                              const element *const at[MOST_VI])
+{
+  if (rows * VB_REGISTERS < nv * VQ_REGISTERS) {
+    vb left[4];
+    UNROLLED_FOR (i, rows) left[i] = vb_load(row + i * row_step);
+    UNROLLED_FOR (x, nv) {
+      const vq right = vq_load(at[x]);
+      UNROLLED_FOR (i, rows) acc[i * nv + x] = vi_dot(acc[i * nv + x], left[i], right);
+    }
+  } else {
+    vq right[MOST_VI];
+    UNROLLED_FOR (x, nv) right[x] = vq_load(at[x]);
+    UNROLLED_FOR (i, rows) {
+      const vb left = vb_load(row + i * row_step);
+      UNROLLED_FOR (x, nv) acc[i * nv + x] = vi_dot(acc[i * nv + x], left, right[x]);
+    }
+  }
+}
+
+/* acc[rows][KEY_VI] = q . key */
+ALWAYS_INLINE void keys_tile(const int16_t *q, const int rows, const element *const key[MOST_VI], int64_t quads, vi *acc,
+                             struct ahead *ahead)
+{
+  const int lines = KEY_VI * IL / QUAD_LINE;
+  UNROLLED_FOR (i, rows * KEY_VI) acc[i] = vi_zero();
+  for (int64_t n = 0, end; n < quads; n = end) {
+    int64_t step;
+    end = quads - n < ASK_QUADS ? quads : n + ASK_QUADS;
+    const element *soon = ahead_take(ahead, lines, end - n, key[0], &step);
+    for (int64_t d = n; d < end; d++, soon += step, q += rows * QUAD) {
+      const element *at[MOST_VI];
+      UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
+      UNROLLED_FOR (x, KEY_VI) at[x] = key[x] + d * STRETCH * QUAD;
+      quads_step(acc, rows, KEY_VI, q, QUAD, at);
+    }
+  }
+}
+
+/* Scores of rows [first, first + rows). Lanes beyond the last key hold anything. */
+ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+                             const struct block *next)
+{
+  const int64_t quads = s->unit->problem->k.s / QUAD;
+  struct ahead ahead = {0};
+  if (next) ahead = ahead_of(next->k, next->n, quads * QUAD, quads * QUAD);
+  for (int64_t j = 0; j < b->n; j += KEY_VI * IL) {
+    const element *key[MOST_VI];
+    vi acc[4 * KEY_VI];
+    UNROLLED_FOR (x, KEY_VI) {
+      const int64_t at = j + x * IL < b->n ? j + x * IL : 0;
+      key[x] = b->k[at / STRETCH] + at % STRETCH * QUAD;
+    }
+    keys_tile(s->q16 + first * s->depth, rows, key, quads, acc, &ahead);
+    UNROLLED_FOR (x, KEY_VI) {
+      const int64_t at = j + x * IL < b->n ? j + x * IL : 0;
+      const float *scale = b->k_scale[at / STRETCH] + at % STRETCH;
+      UNROLLED_FOR (i, rows)
+        vi_scaled(s->s + (first + i) * SCORES + j + x * IL, acc[i * KEY_VI + x], s->q_step[first + i], scale);
+    }
+  }
+}
+
+/* Weights of row r times the scales of their values, in 16 bits: the largest of the block is INT16_MAX. A hidden key's
+ * scale may be NaN; another NaN makes a step of NaN. */
+static inline void round_weights(struct decode *s, int64_t r, const struct block *b)
+{
+  float *w = s->s + r * SCORES;
+  const int64_t padded = whole_vectors(b->n);
+  vf far = vf_zero();
+  for (int64_t j = 0; j < padded; j += VL) {
+    const vf weight = vf_mul_live(vf_load(w + j), vf_load(b->v_scale[j / STRETCH] + j % STRETCH));
+    far = vf_farthest(far, weight);
+    vf_store(w + j, weight);
+  }
+  const bool finite = !vf_any_beyond(far, FLT_MAX);
+  float largest = finite ? vf_hmax(far) : 1;
+  largest = largest < LEAST_LARGEST ? LEAST_LARGEST : largest;
+  s->w_step[r] = finite ? largest / INT16_MAX : NAN;
+  const vf levels = vf_set(INT16_MAX / largest);
+  for (int64_t j = 0; j < padded; j += VL) vq_round(s->w16 + r * BLOCK + j, vf_mul(vf_load(w + j), levels));
+}
+
+/* o += weights * V for `rows` rows and nv vectors of values from `left` on. */
+ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv,
+                                  const struct block *b, int64_t left, struct ahead *ahead)
+{
+  const int64_t step = s->unit->problem->v.s * QUAD;
+  const int lines = nv * IL / QUAD_LINE;
+  const int16_t *w = s->w16 + first * BLOCK;
+  vi acc[4 * MOST_VI];
+  UNROLLED_FOR (i, rows * nv) acc[i] = vi_zero();
+  for (int64_t j = 0; j < b->n; j += STRETCH) {
+    const int64_t quads = ((b->n - j < STRETCH ? b->n - j : STRETCH) + QUAD - 1) / QUAD;
+    const element *v = b->v[j / STRETCH] + left * QUAD;
+    int64_t soon_step;
+    const element *soon = ahead_take(ahead, lines, quads, v, &soon_step);
+    for (int64_t n = 0; n < quads; n++) {
+      const element *at[MOST_VI];
+      UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
+      UNROLLED_FOR (c, nv) at[c] = v + c * IL * QUAD;
+      quads_step(acc, rows, nv, w, BLOCK, at);
+      v += step;
+      w += QUAD;
+      soon += soon_step;
+    }
+  }
+  UNROLLED_FOR (i, rows)
+    UNROLLED_FOR (c, nv)
+      vi_add_scaled(s->o + (first + i) * s->values + left + c * IL, acc[i * nv + c], s->w_step[first + i]);
+}
+
+ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+                               const struct block *next)
+{
+  const int64_t width = s->unit->problem->v.s; /* whole stretches: the rest is 0 */
+  struct ahead ahead = {0};
+  int64_t left = 0;
+  if (next) ahead = ahead_of(next->v, next->n, width, width);
+  for (; left + VALUE_VI * IL <= width; left += VALUE_VI * IL) values_columns(s, first, rows, VALUE_VI, b, left, &ahead);
+  for (; left < width; left += STRETCH) values_columns(s, first, rows, STRETCH / IL, b, left, &ahead);
+}
+
+#define DECODE_ROWS_OF(rows)                                                                                               \
+  __attribute__((noinline)) static void keys_##rows(const struct decode *s, int64_t first, const struct block *b,          \
+                                                    const struct block *next)                                              \
+  {                                                                                                                        \
+    keys_rows(s, first, rows, b, next);                                                                                    \
+  }                                                                                                                        \
+  __attribute__((noinline)) static void values_##rows(const struct decode *s, int64_t first, const struct block *b,        \
+                                                      const struct block *next)                                            \
+  {                                                                                                                        \
+    values_rows(s, first, rows, b, next);                                                                                  \
+  }
+DECODE_ROWS_OF(4)
+DECODE_ROWS_OF(2)
+DECODE_ROWS_OF(1)
+#undef DECODE_ROWS_OF
+
+static inline void score_block(const struct decode *s, const struct block *b, const struct block *next)
+{
+  if (next)
+    for (int64_t j = 0; j < next->n; j += STRETCH) {
+      __builtin_prefetch(next->k_scale[j / STRETCH], 0, 2);
+      __builtin_prefetch(next->v_scale[j / STRETCH], 0, 2);
+    }
+  for (int64_t r = 0; r < s->rows; r += 4) {
+    const int rows = tile_rows(s, r);
+    (rows == 4 ? keys_4 : rows == 2 ? keys_2 : keys_1)(s, r, b, r == 0 ? next : NULL);
+  }
+}
+
+static inline void add_values(struct decode *s, const struct block *b, bool hides, const struct block *next)
+{
+  (void)hides; /* integers are finite */
+  for (int64_t r = 0; r < s->rows; r++) round_weights(s, r, b);
+  for (int64_t r = 0; r < s->rows; r += 4) {
+    const int rows = tile_rows(s, r);
+    (rows == 4 ? values_4 : rows == 2 ? values_2 : values_1)(s, r, b, r == 0 ? next : NULL);
+  }
+}
+
+#endif
