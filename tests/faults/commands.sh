@@ -98,6 +98,7 @@ try() {
 try o.npy attend --q q.npy --k k.npy --v v.npy --out o.npy --lse l.npy
 try '' compare a.json b.json
 leaves=1 try '' history add b.json
+try export.json history export -o export.json
 if [ -n "$all" ]; then
   try '' info
   try '' info --json
@@ -106,7 +107,6 @@ if [ -n "$all" ]; then
   varies=1 try page.html report -o page.html a.json b.json
   try '' history list
   try '' history trend --json
-  varies=1 try export.json history export -o export.json
   leaves=1 try '' history import a.json
   try '' doctor
   varies=1 try r.json run --case 'attn/fwd_f32_scalar/f32/B:1/Hq:1/Hkv:1/Sq:4/Skv:4/Dqk:8/Dv:8/none/T:2' --json r.json

@@ -1,5 +1,6 @@
 /* Runs out of the tables: lists of them, and one as the document of results that it came from. */
 #include "history.h"
+#include "json_text.h"
 
 #include "../../bench/printable.h"
 #include "../../bench/results_row.h"
@@ -159,8 +160,7 @@ char *history_document(struct history *h, int64_t run, struct complaint *why)
                          "ORDER BY position",
                          &id, 1, take_row, &d, why);
   if (ok) {
-    if (!json_object_set(d.root, "benchmarks", d.benchmarks))
-      text = json_dumps(d.root, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (!json_object_set(d.root, "benchmarks", d.benchmarks)) text = json_text(d.root);
     if (!text) complaint_set(why, "no memory for the run");
   }
   json_decref(d.benchmarks);

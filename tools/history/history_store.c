@@ -1,5 +1,6 @@
 /* A file of results into the tables. */
 #include "history.h"
+#include "json_text.h"
 
 #include "../../bench/stats.h"
 
@@ -14,9 +15,9 @@ static bool no_memory(struct complaint *why) { return complain(why, "no memory f
 /* A number, null where there is none. */
 static json_t *json_of(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
-static char *json_text(json_t *value)
+static char *text_of(json_t *value)
 {
-  char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)) : NULL;
+  char *text = value ? json_text(value) : NULL;
   json_decref(value);
   return text;
 }
@@ -49,8 +50,8 @@ static json_t *counters_of(const struct results_case *c)
 static bool add_row(struct database *db, int64_t run, int position, const struct results_case *c, struct complaint *why)
 {
   const struct stats_interval median = stats_median_interval(c->time_ns, c->times, 0.95);
-  char *times = json_text(json_list(c->time_ns, c->times)), *cpu = json_text(json_list(c->cpu_ns, c->times));
-  char *counters = json_text(counters_of(c));
+  char *times = text_of(json_list(c->time_ns, c->times)), *cpu = text_of(json_list(c->cpu_ns, c->times));
+  char *counters = text_of(counters_of(c));
   bool ok = times && cpu && counters && !isnan(median.estimate);
   const struct database_value values[] = {DB_INTEGER(run),
                                           DB_INTEGER(position),
@@ -146,7 +147,7 @@ static bool take_id(const struct database_row *row, void *id, struct complaint *
 static bool add_run(struct database *db, const struct results *r, const struct identity *id, int64_t *run, bool *was_there,
                     struct complaint *why)
 {
-  char *rest = json_text(json_incref(r->rest));
+  char *rest = text_of(json_incref(r->rest));
   if (!rest) return no_memory(why);
   const struct database_value values[] = {
       DB_TEXT(id->run),     DB_TEXT(id->machine), DB_TEXT(id->machine_name), DB_TEXT(r->cpu),    DB_TEXT(r->features),
