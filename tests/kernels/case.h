@@ -45,6 +45,7 @@ enum pattern {
   PATTERN_ALL,    /* everything is visible */
   PATTERN_EDGES,  /* first and last key only */
   PATTERN_LOWEST, /* additive: -FLT_MAX, finite, where others write -inf */
+  PATTERN_LONE,   /* a row sees one key, which is the second of a tile */
   PATTERN_COUNT
 };
 

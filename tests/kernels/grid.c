@@ -199,7 +199,7 @@ static void masks(struct visitor *g)
   static const char *const dims[] = {"s", "", "bhs", "h", "bs"};
   static const int64_t lengths[] = {0, 1, 21, 64};
   for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE_F16; kind++)
-    for (int pattern = 0; pattern < PATTERN_COUNT; pattern++)
+    for (int pattern = 0; pattern < PATTERN_LONE; pattern++)
       for (size_t d = 0; d < COUNT(dims); d++)
         for (int step = 1; step < 4; step++)
           for (size_t l = 0; l < COUNT(lengths); l++) {
@@ -221,6 +221,14 @@ static void masks(struct visitor *g)
             if (c.mask_step == 0 && !c.mask_s) c.mask_s = true; /* all four 0 would mean contiguous */
             emit(g, c);
           }
+  for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE_F16; kind++) {
+    struct check_case c = plain("masks-lone");
+    c.desc.Sq = g->kernel->row_tile + 2;
+    c.desc.Skv = 160;
+    c.desc.Dqk = c.desc.Dv = 8;
+    set_mask(&c, (attn_mask_kind)kind, PATTERN_LONE, "s", 1);
+    emit(g, c);
+  }
   for (int kind = ATTN_MASK_BOOL; kind <= ATTN_MASK_ADDITIVE_F16; kind++) /* long enough to hide whole blocks of keys */
     for (int pattern = 0; pattern < PATTERN_LOWEST; pattern++) {
       struct check_case c = plain("masks-long");
@@ -297,6 +305,16 @@ static void values(struct visitor *g)
       if (masked) set_mask(&c, ATTN_MASK_BOOL, PATTERN_TILES, "", 1);
       emit(g, c);
     }
+  /* A last panel of V that is narrower than the others, in more than one block of keys. */
+  for (int i = 0; i < 2; i++) {
+    struct check_case c = plain("values-wide");
+    c.desc.Sq = g->kernel->row_tile + 2;
+    c.desc.Skv = 300;
+    c.desc.Dqk = 8;
+    c.desc.Dv = 44;
+    c.data = i ? DATA_LARGE : DATA_STEPS;
+    emit(g, c);
+  }
   static const float scales[] = {0, 1, -1, 0.01f, 3, 1e-20f, -0.125f, 64};
   for (size_t i = 0; i < COUNT(scales); i++) {
     struct check_case c = plain("scale");

@@ -58,6 +58,7 @@ static bool mask_visible(const struct check_case *c, const struct attn_problem *
   case PATTERN_ROWS: return i % 3 != 1;
   case PATTERN_HIDDEN: return false;
   case PATTERN_EDGES: return j == 0 || j == p->mask_length - 1;
+  case PATTERN_LONE: return j == 64 * (i % 3) + 1;
   case PATTERN_LOWEST: return j % 4 == 0 && i % 2;
   default: return true;
   }

@@ -112,6 +112,10 @@ static void bad_descriptions(void **state)
     d.page_size = (int64_t[]){-16, 8, 24, 1ll << 40}[i];
     refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "page_size", NULL);
   }
+  d.page_size = 1 << 30; /* the largest: what is refused is the whole */
+  d.Dqk = INT64_MAX / 4;
+  refused(attn_cache_create(&c, &d), ATTN_ERR_OVERFLOW, "pages of 1073741824 tokens", NULL);
+  d.Dqk = DQK;
   d.page_size = 0;
   refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "pages", "20");
   d.page_size = 16;

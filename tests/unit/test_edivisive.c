@@ -139,6 +139,64 @@ static void small_changes_do_not_count(void **state)
   assert_int_equal(edivisive(x, 100, 8, change), 0);
 }
 
+/* Of changes that are equally doubtful the later one goes first, and what is left of both may be enough. */
+static void equal_doubts(void **state)
+{
+  (void)state;
+  enum { EACH = 2 * EDIVISIVE_WINDOW };
+  double x[3 * EACH] = {0};
+  raise(x, EACH, 3 * EACH, 1);
+  raise(x, 2 * EACH, 3 * EACH, 1.5);
+  assert_int_equal(edivisive(x, 3 * EACH, 0.5, change), 2);
+  assert_int_equal(edivisive(x, 3 * EACH, 1.6, change), 1);
+  assert_int_equal(change[0].at, EACH);
+  assert_true(change[0].mean_before == 0 && change[0].mean_after == 1.75);
+}
+
+/* Ten values of which the last four are raised: 5 of 500 orders, this one included, are as extreme, just few enough. Nine
+ * of which four are: 6. */
+static void the_least_evidence(void **state)
+{
+  (void)state;
+  double x[10] = {0};
+  raise(x, 6, 10, 1);
+  assert_int_equal(edivisive(x, 10, 0, change), 1);
+  assert_int_equal(change[0].at, 6);
+  assert_int_equal(edivisive(x + 1, 9, 0, change), 0);
+}
+
+/* Steps that two windows see, and each at another place. */
+static void windows_agree_on_one_place(void **state)
+{
+  (void)state;
+  static const uint64_t seeds[] = {232, 1073, 1395, 1428}; /* without merge_close() each ends elsewhere */
+  double x[75];
+  for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++) {
+    struct rng rng = {seeds[s]};
+    const int at = 26 + (int)rng_below(&rng, 23), by = 2 + (int)rng_below(&rng, 3);
+    for (int i = 0; i < 75; i++) x[i] = (double)rng_below(&rng, 4) + (i < at ? 0 : by);
+    assert_int_equal(edivisive(x, 75, 0, change), 1);
+    assert_int_equal(change[0].at, at);
+  }
+}
+
+/* Two steps with a few values between them, of which windows find three places: the better one of two that are too close
+ * stays, and with it the other step. */
+static void the_better_place_stays(void **state)
+{
+  (void)state;
+  static const uint64_t seeds[] = {501, 525, 610};
+  double x[65];
+  for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++) {
+    struct rng rng = {seeds[s]};
+    const int first = 26 + (int)rng_below(&rng, 23), second = first + 4 + (int)rng_below(&rng, 8);
+    for (int i = 0; i < 65; i++) x[i] = (double)rng_below(&rng, 3) + (i < first ? 0 : 4) + (i < second ? 0 : 4);
+    assert_int_equal(edivisive(x, 65, 0, change), 2);
+    assert_int_equal(change[0].at, first);
+    assert_int_equal(change[1].at, second);
+  }
+}
+
 static void edges(void **state)
 {
   (void)state;
@@ -188,6 +246,10 @@ int main(void)
       cmocka_unit_test(several_steps),
       cmocka_unit_test(spikes_are_no_change),
       cmocka_unit_test(small_changes_do_not_count),
+      cmocka_unit_test(equal_doubts),
+      cmocka_unit_test(the_least_evidence),
+      cmocka_unit_test(windows_agree_on_one_place),
+      cmocka_unit_test(the_better_place_stays),
       cmocka_unit_test(edges),
       cmocka_unit_test(noise_ignores_steps),
       cmocka_unit_test(the_same_series_gives_the_same_answer),

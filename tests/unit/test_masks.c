@@ -139,12 +139,29 @@ static void a_block_that_ends_at_position_0(void **state)
   }
 }
 
+static void blocks_that_do_not_exist(void **state)
+{
+  (void)state;
+  const attn_desc d = {.Sq = 7, .Skv = 9, .blocks = {.queries = 4, .keys = 4}};
+  static const int64_t none[][2] = {{-1, 0}, {2, 0}, {0, -1}, {0, 3}, {INT64_MIN, 0}, {0, INT64_MAX}};
+  uint8_t bitmap[2] = {0};
+  assert_int_equal(attn_block_mask_set(bitmap, 2, &d, 1, 2, 1), ATTN_OK);
+  assert_int_equal(bitmap[1], 4);
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+    assert_int_equal(attn_block_mask_set(bitmap, 2, &d, none[i][0], none[i][1], 1), ATTN_ERR_INVALID);
+    assert_mentions("is not one of the 2 x 3");
+  }
+  assert_int_equal(bitmap[0], 0);
+  assert_int_equal(bitmap[1], 4);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_block_that_ends_at_position_0),
       cmocka_unit_test(patterns_follow_their_definition),
       cmocka_unit_test(a_tree_is_its_paths),
+      cmocka_unit_test(blocks_that_do_not_exist),
       cmocka_unit_test(keys_and_values_may_share_a_buffer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,8 @@ static void bad_ropes_are_refused(void **state)
   refuses((attn_rope_desc){.dims = 8, .scaling = ATTN_ROPE_YARN, .factor = 2}, "context = 0");
   refuses((attn_rope_desc){.dims = 8, .scaling = ATTN_ROPE_LLAMA3, .factor = 2, .context = 9, .low_freq_factor = 5},
           "low_freq");
+  refuses((attn_rope_desc){.dims = (1 << 16) + 2}, "dims = 65538");
+  attn_rope_destroy(make(&(attn_rope_desc){.dims = 1 << 16}));
   attn_rope *rope = make(&ropes[0]);
   attn_desc d = small_desc();
   d.rope = rope;

@@ -270,12 +270,30 @@ static void empty_problems_write_nothing(void **state)
   assert_true(one == 1);
 }
 
+/* Enough work for two threads, each with its own scratch. */
+static void threads_leave_the_same_bits(void **state)
+{
+  (void)state;
+  const attn_desc d = {.B = 1, .Hq = 2, .Hkv = 2, .Sq = 128, .Skv = 256, .Dqk = 32, .Dv = 1};
+  const attn_score_block whole = {.stage = ATTN_SCORE_RAW};
+  const size_t n = (size_t)(d.Hq * d.Sq * d.Skv);
+  struct buffers b = make_buffers(&d);
+  float *s = pattern(n, 1), *t = pattern(n, 2);
+  assert_int_equal(attn_scores(&d, &(attn_options){.threads = 1}, &b.args, &whole, s), ATTN_OK);
+  assert_int_equal(attn_scores(&d, &(attn_options){.threads = 3}, &b.args, &whole, t), ATTN_OK);
+  assert_memory_equal(s, t, n * sizeof *s);
+  free(s);
+  free(t);
+  free_buffers(&b);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_stage_agrees_with_the_definition),
       cmocka_unit_test(weights_agree_with_the_oracle),
       cmocka_unit_test(blocks_hold_the_same_bits),
+      cmocka_unit_test(threads_leave_the_same_bits),
       cmocka_unit_test(nan_stays_with_those_who_see_it),
       cmocka_unit_test(half_types_and_strides),
       cmocka_unit_test(refusals_name_the_field),

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The first kernel of this build that has a blocking to choose; it need not run on this CPU. */
@@ -158,6 +159,51 @@ static void hostile_bytes(void **state)
   assert_in_range(accepted, 1, 19999); /* or the texts are no test */
 }
 
+/* The library's read() of a file comes here: of a system that gives it in pieces. */
+static size_t most_at_once = SIZE_MAX, given;
+ssize_t read(int file, void *to, size_t bytes);
+ssize_t read(int file, void *to, size_t bytes)
+{
+  memset(to, 0, bytes); /* MemorySanitizer does not know what a system call writes */
+  const ssize_t n = syscall(SYS_read, file, to, bytes < most_at_once ? bytes : most_at_once);
+  if (most_at_once != SIZE_MAX) assert_true(given + bytes <= ATTN_TUNING_MOST_BYTES + 1); /* what there is room for */
+  given += n > 0 ? (size_t)n : 0;
+  return n;
+}
+
+/* A file of the greatest length is read whole, a byte more is refused; at once and in pieces. */
+static void the_longest_file(void **state)
+{
+  (void)state;
+  const attn_desc desc = small_desc();
+  char path[TEMPORARY_BYTES], *text = malloc(ATTN_TUNING_MOST_BYTES + 1);
+  assert_non_null(text);
+  memset(text, '#', ATTN_TUNING_MOST_BYTES + 1);
+  for (size_t i = 99; i <= ATTN_TUNING_MOST_BYTES; i += 100) text[i] = '\n';
+  memcpy(text, ATTN_TUNING_HEADER "\n", sizeof ATTN_TUNING_HEADER);
+  const int file = mkstemp(temporary_path(path, "test_tuning"));
+  assert_true(file >= 0);
+  setenv("ATTN_TUNING", path, 1);
+  for (int more = 0; more < 2; more++) {
+    assert_int_equal(pwrite(file, text, ATTN_TUNING_MOST_BYTES + more, 0), ATTN_TUNING_MOST_BYTES + more);
+    for (int pieces = 0; pieces < 2; pieces++) {
+      attn_plan *plan;
+      most_at_once = pieces ? 400000 : ATTN_TUNING_MOST_BYTES + 1;
+      given = 0;
+      const attn_status status = attn_plan_create(&plan, &desc, NULL);
+      most_at_once = SIZE_MAX;
+      assert_int_equal(status, more ? ATTN_ERR_ENVIRONMENT : ATTN_OK);
+      assert_int_equal(given, ATTN_TUNING_MOST_BYTES + more);
+      if (more) assert_mentions("longer");
+      attn_plan_destroy(plan);
+    }
+  }
+  unsetenv("ATTN_TUNING");
+  close(file);
+  unlink(path);
+  free(text);
+}
+
 static void files(void **state)
 {
   (void)state;
@@ -294,9 +340,13 @@ int main(void)
     puts("0 passed, 0 failed, 1 skipped: no kernel of this architecture has a blocking to choose");
     return 0;
   }
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(plans_without_a_file), cmocka_unit_test(right_lines), cmocka_unit_test(wrong_lines),
-      cmocka_unit_test(hostile_bytes),        cmocka_unit_test(files),       cmocka_unit_test(caches),
-      cmocka_unit_test(any_blocking_is_right)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(plans_without_a_file),
+                                     cmocka_unit_test(right_lines),
+                                     cmocka_unit_test(wrong_lines),
+                                     cmocka_unit_test(hostile_bytes),
+                                     cmocka_unit_test(files),
+                                     cmocka_unit_test(the_longest_file),
+                                     cmocka_unit_test(caches),
+                                     cmocka_unit_test(any_blocking_is_right)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
