@@ -3,6 +3,7 @@
 KERNEL(decode_f32_avx512)
 KERNEL(decode_f16_avx512)
 KERNEL(decode_bf16_avx512)
+KERNEL(decode_i8_avx512_vnni)
 KERNEL(decode_i8_avx512)
 KERNEL(fwd_bf16_avx512bf16)
 KERNEL(fwd_f32_avx512)

@@ -357,6 +357,36 @@ static void quantised_within_half_a_step(void **state)
   free_text(&text);
 }
 
+/* int8 times rows of 16 bits: every product as large as it can be, in more of them than 32 bits have room for. */
+static void long_rows_do_not_overflow(void **state)
+{
+  (void)state;
+  enum { KEYS = 20, D = 700 };
+  static float k[KEYS * D], v[KEYS], q[D];
+  for (int i = 0; i < KEYS * D; i++) k[i] = 1;
+  for (int i = 0; i < KEYS; i++) v[i] = 3;
+  for (int d = 0; d < D; d++) q[d] = 1;
+  const attn_cache_desc cd = {.dtype = ATTN_I8, .B = 1, .Hkv = 1, .Dqk = D, .Dv = 1, .capacity = KEYS};
+  const attn_desc desc = {.B = 1, .Hq = 1, .Sq = 1};
+  attn_cache *c;
+  assert_int_equal(attn_cache_create(&c, &cd), ATTN_OK);
+  assert_int_equal(attn_cache_append(c, 0, &(attn_tokens){.dtype = ATTN_F32, .n = KEYS, .k = k, .v = v}), ATTN_OK);
+  int ran = 0;
+  for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
+    attn_plan *plan;
+    float o, lse;
+    if ((*kernel)->dtype != ATTN_I8 || (*kernel)->needs & ~attn_cpu_features()) continue;
+    assert_int_equal(attn_plan_create_cached(&plan, &desc, c, &(attn_options){.kernel = (*kernel)->name}), ATTN_OK);
+    assert_int_equal(attn_run(plan, &(attn_args){.q = q, .o = &o, .lse = &lse}), ATTN_OK);
+    attn_plan_destroy(plan);
+    if (!(fabs((double)lse - sqrt(D) - log(KEYS)) < 1e-3)) fail_msg("%s: lse %g", (*kernel)->name, (double)lse);
+    assert_true(fabsf(o - 3) < 1e-3f);
+    ran++;
+  }
+  assert_true(ran > 0);
+  attn_cache_destroy(c);
+}
+
 /* Box and Muller over a linear congruential generator. */
 static float normal(uint64_t *state)
 {
@@ -586,6 +616,7 @@ int main(void)
       cmocka_unit_test(bad_page_tables),
       cmocka_unit_test(shared_prefix),
       cmocka_unit_test(quantised_within_half_a_step),
+      cmocka_unit_test(long_rows_do_not_overflow),
       cmocka_unit_test(int8_error_is_as_documented),
       cmocka_unit_test(plans_over_caches),
       cmocka_unit_test(odd_groups),

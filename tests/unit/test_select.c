@@ -97,6 +97,31 @@ static void bf16_by_pairs(void **state)
     assert_string_equal(kernel->name, cases[i].expected);
   }
 }
+
+static void vnni_where_there_is_a_cache_of_int8(void **state)
+{
+  (void)state;
+  attn_desc d = small_desc();
+  struct attn_problem p;
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  p.cached = true;
+  p.kv_dtype = ATTN_I8;
+  static const struct {
+    uint32_t features;
+    enum attn_isa limit;
+    const char *expected;
+  } cases[] = {{AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_COUNT, "decode_i8_avx512_vnni"},
+               {AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_AVX512, "decode_i8_avx512_vnni"},
+               {AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_AVX2, "decode_i8_avx2"},
+               {AVX512, ATTN_ISA_COUNT, "decode_i8_avx512"},
+               {AVX2 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_COUNT, "decode_i8_avx2"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const struct attn_restrictions r = {.features = cases[i].features, .isa = cases[i].limit};
+    const struct attn_kernel *kernel = NULL;
+    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+    assert_string_equal(kernel->name, cases[i].expected);
+  }
+}
 #endif
 
 static void few_rows_are_decoded(void **state)
@@ -331,6 +356,7 @@ int main(void)
     TEST(isa_limits),
 #if defined(__x86_64__)
     TEST(bf16_by_pairs),
+    TEST(vnni_where_there_is_a_cache_of_int8),
 #endif
     TEST(few_rows_are_decoded),
     TEST(the_list_is_sound),
