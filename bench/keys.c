@@ -145,7 +145,7 @@ bool bench_keys_create(struct bench_keys *keys, const struct bench_shape *s, con
 
 void bench_keys_destroy(struct bench_keys *keys)
 {
-  for (int i = 0; keys->call && i < keys->count; i++) {
+  for (int i = 0; keys->call && keys->cache && keys->copy && i < keys->count; i++) {
     if (i == 0 || keys->cache[i]) attn_plan_destroy(keys->call[i].plan);
     attn_cache_destroy(keys->cache[i]);
     bench_memory_free(keys->copy[2 * i], keys->k_bytes);

@@ -188,7 +188,7 @@ static double count_flops(const struct bench_tensors *t)
 {
   attn_args unused;
   double flops = 0;
-  if (!t->starts) return attn_problem_flops(&t->problem);
+  if (!t->args.q_starts) return attn_problem_flops(&t->problem);
   for (int64_t b = 0; b < t->problem.B; b++) {
     const struct attn_problem own = bench_tensors_sequence(t, b, &unused);
     flops += attn_problem_flops(&own);

@@ -48,7 +48,7 @@ bool attn_topology_read(struct attn_topology *t)
     t->kinds = 1;
     for (int i = 0; i < n; i++) {
       hwloc_obj_t core = hwloc_get_obj_by_type(h, HWLOC_OBJ_CORE, (unsigned)i);
-      if (!hwloc_bitmap_intersects(core->cpuset, allowed)) continue;
+      if (!core || !hwloc_bitmap_intersects(core->cpuset, allowed)) continue;
       hwloc_bitmap_t mine = hwloc_bitmap_dup(core->cpuset);
       if (!mine) continue;
       hwloc_bitmap_and(mine, mine, allowed);

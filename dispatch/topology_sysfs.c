@@ -128,8 +128,9 @@ static int read_kinds(struct attn_core *core, int cores)
 {
   struct cpu_list efficient;
   const bool hybrid = read_list(&efficient, "/sys/devices/cpu_atom/cpus");
-  int *capacity = calloc(2 * (size_t)cores, sizeof *capacity), *distinct = capacity + cores, kinds = 0;
+  int *capacity = calloc(2 * (size_t)cores, sizeof *capacity), kinds = 0;
   if (!capacity) return 1;
+  int *distinct = capacity + cores;
   for (int c = 0; c < cores; c++) {
     capacity[c] = read_cpu_number(core[c].cpu, "cpu_capacity", hybrid && has(&efficient, core[c].cpu) ? 1 : 2);
     distinct[c] = capacity[c];

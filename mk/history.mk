@@ -10,7 +10,7 @@ $(BUILD)/gen/libpq: FORCE
 
 $(BUILD)/obj/tools/history/db_pg.o $(BUILD)/obj/tools/history/db_pg_absent.o: $(BUILD)/gen/libpq
 $(BUILD)/obj/tools/history/db_pg.o: BASE_CFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
-lint-tidy/tools/history/db_pg.c: TIDY_FLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
+lint-tidy/tools/history/db_pg.c lint-analyzer/tools/history/db_pg.c: TIDY_FLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
 
 # Change points: what their test links beyond libattn.
 $(BUILD)/tests/test_edivisive: $(BUILD)/obj/bench/edivisive.o $(BUILD)/obj/bench/welch.o $(BUILD)/obj/bench/stats.o

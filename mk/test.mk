@@ -105,7 +105,10 @@ one-name-each:
 
 shell_quote = '$(subst ','\'',$1)'
 
+test-times: ## what make test prints of times, judged: on a quiet machine
+	@TEST_TIMES=1 $(MAKE) --no-print-directory test SUITES="small report"
+
 list-suites: ## names of the test suites
 	@printf '%s\n' $(TEST_SUITES)
 
-.PHONY: test test-run one-name-each unit-tests sanitized-tests list-suites
+.PHONY: test test-times test-run one-name-each unit-tests sanitized-tests list-suites

@@ -41,7 +41,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(domain + ".enable")
 
-    def receive(self, seconds=60):
+    def receive(self, seconds=200):
         end = time.monotonic() + seconds
         while b"\0" not in self.buffer:
             if not select.select([self.inp], [], [], max(0, end - time.monotonic()))[0]:

@@ -90,8 +90,26 @@ CASES = [
 ]
 
 
+HEAD = """#ifndef TESTS_LAYER_GOLDEN_H
+#define TESTS_LAYER_GOLDEN_H
+
+#include "attn.h"
+
+struct golden_case {
+  const char *name;
+  attn_dtype dtype;
+  int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv, query_width, key_width, value_width, output_width, vocabulary;
+  int causal, is_self;
+  int64_t every;
+  const double *values;
+  size_t count;
+};
+"""
+
+
 def main():
     print("/* Made by tests/layer_golden.py: every `every`-th element of each case's output, from float64. */")
+    print(HEAD)
     print("/* clang-format off */")
     for n, c in enumerate(CASES):
         values = layer(c).ravel()[:: c["every"]]
@@ -104,7 +122,7 @@ def main():
         fields = ", ".join(str(c[f]) for f in FIELDS)
         print(f'  {{"{c["name"]}", ATTN_{c["dtype"].upper()}, {fields}, golden_{n}, sizeof golden_{n} / sizeof *golden_{n}}},')
     print("};")
-    print("/* clang-format on */")
+    print("/* clang-format on */\n\n#endif")
 
 
 if __name__ == "__main__":

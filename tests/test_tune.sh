@@ -48,7 +48,8 @@ if [ -n "$kernel" ]; then
   "$attnbench" tune --case "attn/$kernel/f32/B:1/Hq:2/Hkv:2/Sq:1024/Skv:1024/Dqk:64/Dv:64/none/T:1" --budget 60 --output cut \
     >said 2>&1 &
   search=$!
-  sleep 3
+  # Signal 2 is caught once the search is on its way.
+  until grep -q '^SigCgt:.*[2367abef]$' /proc/$search/status 2>/dev/null || ! kill -0 $search 2>/dev/null; do sleep 0.1; done
   kill -INT $search
   wait $search
   expect 'Ctrl-C says so' 0 "exit code 130" echo "exit code $?"

@@ -1,4 +1,19 @@
 /* Made by tests/layer_golden.py: every `every`-th element of each case's output, from float64. */
+#ifndef TESTS_LAYER_GOLDEN_H
+#define TESTS_LAYER_GOLDEN_H
+
+#include "attn.h"
+
+struct golden_case {
+  const char *name;
+  attn_dtype dtype;
+  int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv, query_width, key_width, value_width, output_width, vocabulary;
+  int causal, is_self;
+  int64_t every;
+  const double *values;
+  size_t count;
+};
+
 /* clang-format off */
 static const double golden_0[] = {
   -0.600227127846, 0.0574198956442, 0.238578372325, 0.0552490744508, 0.54730471428, 0.659312761033,
@@ -196,3 +211,5 @@ static const struct golden_case golden_cases[] = {
   {"cross-modal, bf16 weights", ATTN_BF16, 1, 4, 4, 13, 57, 16, 16, 48, 80, 72, 48, 0, 0, 0, 11, golden_6, sizeof golden_6 / sizeof *golden_6},
 };
 /* clang-format on */
+
+#endif

@@ -5,15 +5,6 @@
 
 #include <math.h>
 
-struct golden_case {
-  const char *name;
-  attn_dtype dtype;
-  int64_t B, Hq, Hkv, Sq, Skv, Dqk, Dv, query_width, key_width, value_width, output_width, vocabulary;
-  int causal, is_self;
-  int64_t every;
-  const double *values;
-  size_t count;
-};
 #include "layer_golden.h"
 
 enum { CASES = sizeof golden_cases / sizeof *golden_cases };

@@ -56,14 +56,13 @@ static void signals_during_a_run(void **state)
   assert_int_equal(sigaction(SIGALRM, &mine, &old), 0);
   const struct itimerval often = {{0, 500}, {0, 500}}, off = {{0, 0}, {0, 0}};
   assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
-  for (int i = 0; i < 2000 && alarms < 50; i++) {
+  while (alarms < 50) {
     memset(b.o, 0x7f, b.o_floats * sizeof *b.o);
     assert_int_equal(attn_forward(&shape, &two, &b.args), ATTN_OK);
     assert_true(right(&b, one));
   }
   setitimer(ITIMER_REAL, &off, NULL);
   sigaction(SIGALRM, &old, NULL);
-  assert_true(alarms > 0);
   free(one);
   free_buffers(&b);
 }

@@ -274,7 +274,7 @@ static void empty_problems_write_nothing(void **state)
 static void threads_leave_the_same_bits(void **state)
 {
   (void)state;
-  const attn_desc d = {.B = 1, .Hq = 2, .Hkv = 2, .Sq = 128, .Skv = 256, .Dqk = 32, .Dv = 1};
+  const attn_desc d = {.B = 1, .Hq = 2, .Hkv = 2, .Sq = 384, .Skv = 768, .Dqk = 64, .Dv = 1};
   const attn_score_block whole = {.stage = ATTN_SCORE_RAW};
   const size_t n = (size_t)(d.Hq * d.Sq * d.Skv);
   struct buffers b = make_buffers(&d);

@@ -226,6 +226,34 @@ static void long_beside_short(void **state)
   free((void *)t.args.q), free((void *)t.args.k), free((void *)t.args.v);
 }
 
+/* Each sequence has a key more than one part holds: so many parts does a workspace have room for, and no more. */
+static void the_most_parts(void **state)
+{
+  (void)state;
+  double worst = 0;
+  attn_plan *plan;
+  struct batch t = {.d = {.B = 1, .Hq = 2, .Hkv = 2, .Sq = 1, .Skv = 4, .Dqk = 8, .Dv = 40}};
+  assert_int_equal(attn_plan_create(&plan, &t.d, NULL), ATTN_OK);
+  const int64_t span = attn_kernel_find(attn_plan_kernel(plan))->key_span;
+  attn_plan_destroy(plan);
+  assert_true(span > 0); /* a kernel for decoding */
+  t.d.B = t.d.Sq = MOST;
+  t.d.Skv = MOST * (span + 1);
+  t.d.flags = ATTN_Q_STARTS | ATTN_KV_STARTS;
+  for (int64_t b = 0; b <= MOST; b++) t.q_starts[b] = b, t.kv_starts[b] = b * (span + 1);
+  t.rows = t.d.Sq, t.keys = t.d.Skv;
+  t.args = (attn_args){.q = pattern((size_t)(t.rows * 2 * 8), 1),
+                       .k = pattern((size_t)(t.keys * 2 * 8), 2),
+                       .v = pattern((size_t)(t.keys * 2 * 40), 3),
+                       .q_starts = t.q_starts,
+                       .kv_starts = t.kv_starts};
+  assert_int_equal(attn_plan_create(&plan, &t.d, NULL), ATTN_OK);
+  compare(&t, plan, &worst);
+  assert_true(worst <= 2e-6);
+  attn_plan_destroy(plan);
+  free((void *)t.args.q), free((void *)t.args.k), free((void *)t.args.v);
+}
+
 /* Chunks of prompts and single tokens over one cache, as each sequence has them over a cache of its own. */
 static void over_a_cache(void **state)
 {
@@ -380,8 +408,8 @@ static void refusals(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_as_if_alone), cmocka_unit_test(long_beside_short), cmocka_unit_test(over_a_cache),
-      cmocka_unit_test(nothing_to_see),   cmocka_unit_test(refusals),
+      cmocka_unit_test(each_as_if_alone), cmocka_unit_test(long_beside_short), cmocka_unit_test(the_most_parts),
+      cmocka_unit_test(over_a_cache),     cmocka_unit_test(nothing_to_see),    cmocka_unit_test(refusals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

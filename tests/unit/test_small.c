@@ -22,6 +22,9 @@
 enum { CALLS = 200, BATCHES = 200 };
 static const double most_overhead_s = 1e-6;
 
+/* On a machine that is slow or busy the times say nothing: they are judged where somebody asks for it (make test-times). */
+static bool judged(void) { return getenv("TEST_TIMES") && !SANITIZED; }
+
 static double processor_time(void)
 {
   struct timespec t;
@@ -67,7 +70,7 @@ static void reuse_of_a_plan(void **state)
     if (whole < of_run) of_run = whole;
   }
   printf("%s, Sq = Skv = 16, D = 64: %.0f ns the kernel, %.0f ns attn_run\n", kernel->name, of_kernel * 1e9, of_run * 1e9);
-  if (!SANITIZED && of_run - of_kernel >= most_overhead_s)
+  if (judged() && of_run - of_kernel >= most_overhead_s)
     fail_msg("attn_run costs %.0f ns more than its kernel, %.0f are allowed", (of_run - of_kernel) * 1e9,
              most_overhead_s * 1e9);
   free(scratch);
@@ -94,7 +97,7 @@ static void no_cliff(void **state)
       if (one < best) best = one;
     }
     printf("S = %-2lld %8.0f ns %s\n", (long long)s, best * 1e9, attn_plan_kernel(plan));
-    if (!SANITIZED && before > 0 && best > 2.5 * before + most_overhead_s)
+    if (judged() && before > 0 && best > 2.5 * before + most_overhead_s)
       fail_msg("S = %lld takes %.0f ns, the size before it %.0f", (long long)s, best * 1e9, before * 1e9);
     before = best;
     attn_plan_destroy(plan);

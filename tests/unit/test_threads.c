@@ -221,7 +221,7 @@ static void second_run_of_a_plan_is_busy(void **state)
   assert_non_null(before);
   memcpy(before, mine.o, mine.o_floats * sizeof(float));
   bool refused = false;
-  for (int attempt = 0; attempt < 50 && !refused; attempt++) {
+  while (!refused) {
     struct rival rival = {.plan = plan, .args = &b.args};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, run_long, &rival), 0);
@@ -240,7 +240,6 @@ static void second_run_of_a_plan_is_busy(void **state)
     pthread_join(thread, NULL);
     assert_true(rival.status == ATTN_OK || rival.status == ATTN_ERR_BUSY);
   }
-  assert_true(refused);
   assert_int_equal(attn_run(plan, &mine.args), ATTN_OK); /* free again */
   attn_plan_destroy(plan);
   free(before);
