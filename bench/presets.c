@@ -209,10 +209,10 @@ static const struct bench_preset_shape serving[] = {
     {"llama 16 x 512-8k, int8", UNEVEN(ATTN_F32, BENCH_KV_I8, 32, 8), BENCH_DECODE, false},
     {"qwen3 16 x 512-8k, cache", UNEVEN(ATTN_BF16, BENCH_KV_BF16, 40, 8), BENCH_DECODE, false},
     {"llama mixed", MIXED(ATTN_F16, BENCH_KV_TENSORS, 32, 8), BENCH_STREAMING, false},
-    {"llama mixed, cache", MIXED(ATTN_F16, BENCH_KV_F16, 32, 8), BENCH_DECODE, false},
-    {"llama mixed, int8", MIXED(ATTN_F32, BENCH_KV_I8, 32, 8), BENCH_DECODE, false},
-    {"qwen3 mixed, cache", MIXED(ATTN_BF16, BENCH_KV_BF16, 40, 8), BENCH_DECODE, false},
-    {"multi-query mixed, cache", MIXED(ATTN_F16, BENCH_KV_F16, 32, 1), BENCH_DECODE, false},
+    {"llama mixed, cache", MIXED(ATTN_F16, BENCH_KV_F16, 32, 8), BENCH_STREAMING, false},
+    {"llama mixed, int8", MIXED(ATTN_F32, BENCH_KV_I8, 32, 8), BENCH_STREAMING, false},
+    {"qwen3 mixed, cache", MIXED(ATTN_BF16, BENCH_KV_BF16, 40, 8), BENCH_STREAMING, false},
+    {"multi-query mixed, cache", MIXED(ATTN_F16, BENCH_KV_F16, 32, 1), BENCH_STREAMING, false},
 };
 
 #define SHAPES(list) list, (int)(sizeof list / sizeof *list)

@@ -134,33 +134,36 @@ static const char *obstacle(const struct expansion *x, const struct attn_kernel 
   return attn_kernel_obstacle(kernel, problem, &named, buffer, bytes);
 }
 
-static bool supports(const struct attn_kernel *kernel, const struct bench_shape *shape)
+/* Whether K and V of the shape are of a type that the kernel reads. */
+static bool reads(const struct attn_kernel *kernel, const struct bench_shape *shape)
 {
-  const attn_desc desc = bench_shape_desc(shape);
-  struct attn_problem p;
-  return !kernel->supports || attn_problem_resolve(&p, &desc) || kernel->supports(&p);
+  return kernel->dtype == bench_shape_kernel_dtype(shape) ||
+         (shape->kv && shape->kv != BENCH_KV_I8 && kernel->flags & ATTN_KERNEL_FLOAT_CACHES);
+}
+
+static bool resolve(struct attn_problem *problem, const struct bench_shape *shape)
+{
+  attn_desc desc = bench_shape_desc(shape);
+  if (attn_problem_resolve(problem, &desc)) return false;
+  problem->cached = shape->kv != BENCH_KV_TENSORS;
+  if (shape->kv) problem->kv_dtype = bench_kv_dtype(shape->kv);
+  return true;
 }
 
 static bool wanted(const struct expansion *x, const struct attn_kernel *kernel, const struct bench_preset_shape *shape)
 {
   const struct bench_selection *s = x->selection;
   char buffer[200];
-  const attn_desc desc = bench_shape_desc(&shape->shape);
   struct attn_problem problem;
   /* One that was named, but cannot do the shape, is run all the same: its row tells the reason. */
-  const bool resolved = !s->kernels && !attn_problem_resolve(&problem, &desc);
-  if (resolved && shape->shape.kv) {
-    problem.cached = true;
-    problem.kv_dtype = bench_kv_dtype(shape->shape.kv);
-  }
-  if (kernel->dtype != bench_shape_kernel_dtype(&shape->shape) ||
-      obstacle(x, kernel, resolved ? &problem : NULL, buffer, sizeof buffer))
-    return false;
+  const bool resolved = !s->kernels && resolve(&problem, &shape->shape);
+  if (!reads(kernel, &shape->shape) || obstacle(x, kernel, resolved ? &problem : NULL, buffer, sizeof buffer)) return false;
   if (s->isas && !is_listed(s->isas, attn_isa_name(kernel->isa))) return false;
   if (s->kernels) return is_listed(s->kernels, kernel->name);
   if (shape->breadth == BENCH_DECODE) return kernel->key_span && kernel->isa != ATTN_ISA_SCALAR;
   if (shape->breadth == BENCH_STREAMING)
-    return !(kernel->flags & ATTN_KERNEL_COMPARISON) && kernel->isa != ATTN_ISA_SCALAR && supports(kernel, &shape->shape);
+    return kernel->isa != ATTN_ISA_SCALAR && resolved &&
+           !attn_kernel_obstacle(kernel, &problem, &x->restrictions, buffer, sizeof buffer);
   if (s->isas) return true;
   return shape->breadth == BENCH_ALL_KERNELS || (kernel->isa != ATTN_ISA_SCALAR && !bench_kernel_is_autovec(kernel));
 }
@@ -192,7 +195,7 @@ static bool add_named(struct expansion *x, const char *name)
     return fail(x, "--case '%s': %s", name, why + strlen("--kernel: "));
   }
   const struct attn_kernel *kernel = attn_kernel_find(c.kernel);
-  if (kernel->dtype != bench_shape_kernel_dtype(&c.shape))
+  if (!reads(kernel, &c.shape))
     return fail(x, "--case '%s': kernel %s computes %s, not %s", name, c.kernel, bench_dtype_name(kernel->dtype),
                 bench_dtype_name(bench_shape_kernel_dtype(&c.shape)));
   const char *why_not = obstacle(x, kernel, NULL, buffer, sizeof buffer);

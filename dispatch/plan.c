@@ -203,7 +203,7 @@ static attn_status create_plan(attn_plan **out, const attn_desc *desc, const str
   attn_status status = cache ? resolve_cached(&plan->problem, desc, cache) : attn_problem_resolve(&plan->problem, desc);
   if (!status) status = attn_restrictions_get(&restrictions, options);
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
-  if (!status && plan->problem.q_starts && !cache) status = select_few(plan, &restrictions);
+  if (!status && plan->problem.q_starts) status = select_few(plan, &restrictions);
   if (!status) status = take_blocking(plan, blocking);
   if (!status) status = attn_choose_threads(&plan->threads, options);
   if (!status) {

@@ -82,6 +82,12 @@ attn_status attn_restrictions_get(struct attn_restrictions *r, const attn_option
   return status;
 }
 
+/* Over a cache; of int8 any number is few. */
+static bool few_rows(const struct attn_problem *p)
+{
+  return p->kv_dtype == ATTN_I8 || p->Sq <= ATTN_CACHE_FEW_ROWS / (p->G ? p->G : 1);
+}
+
 const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct attn_problem *problem,
                                  const struct attn_restrictions *r, char *buffer, size_t bytes)
 {
@@ -97,10 +103,18 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   }
   if (r->kernel && kernel != r->kernel) return "another kernel is demanded";
   if (!r->kernel && (kernel->flags & ATTN_KERNEL_COMPARISON)) return "for comparison only; used when named";
-  if (problem && kernel->dtype != problem->kv_dtype) return "other data type";
-  if (problem && problem->cached && !kernel->key_span) return "does not read caches";
+  const bool packs = problem && problem->cached && problem->kv_dtype != ATTN_I8 && kernel->flags & ATTN_KERNEL_FLOAT_CACHES;
+  if (problem && kernel->dtype != problem->kv_dtype && !packs) return "other data type";
+  if (problem && problem->cached && !kernel->key_span && !packs) return "does not read caches";
+  if (problem && !r->kernel && problem->cached && kernel->isa != ATTN_ISA_SCALAR && packs == few_rows(problem))
+    return packs ? "few rows are not worth packing K and V" : "so many rows are worth packing K and V";
   if (problem && kernel->supports && !kernel->supports(problem)) return "does not support this shape";
   return NULL;
+}
+
+bool attn_kernel_is_for_few(const struct attn_kernel *kernel, const struct attn_problem *problem)
+{
+  return problem->cached ? few_rows(problem) : kernel->supports(problem);
 }
 
 attn_status attn_select(const struct attn_kernel **chosen, const struct attn_problem *problem,

@@ -183,8 +183,13 @@ enum {
   ATTN_KERNEL_COMPARISON = 1u << 0,   /* for comparison only: used when named, never chosen */
   ATTN_KERNEL_WHOLE_HEAD = 1u << 1,   /* takes all rows of a (b, hkv) in one unit */
   ATTN_KERNEL_BF16_WEIGHTS = 1u << 2, /* rounds weights to bf16: an error of its own, docs/numerics.md */
-  ATTN_KERNEL_16BIT_ROWS = 1u << 3    /* over int8: rounds rows of Q and the weights of a block to 16 bits, likewise */
+  ATTN_KERNEL_16BIT_ROWS = 1u << 3,   /* over int8: rounds rows of Q and the weights of a block to 16 bits, likewise */
+  ATTN_KERNEL_FLOAT_CACHES = 1u << 4  /* reads caches of f32, f16 and bf16, whatever its dtype, with q and o of any type */
 };
+
+/* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys as
+ * well. More are worth packing K and V. */
+enum { ATTN_CACHE_FEW_ROWS = 256 };
 
 /* The split of a head's keys: at most ATTN_MOST_PARTS parts. */
 enum { ATTN_MOST_PARTS = 64 };

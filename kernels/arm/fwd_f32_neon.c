@@ -17,6 +17,7 @@ const struct attn_kernel fwd_f32_neon = {
     .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_NEON,
     .needs = ATTN_COMPILED_FEATURES,
+    .flags = ATTN_KERNEL_FLOAT_CACHES,
     .row_tile = MR,
     .unit_rows = UNIT_ROWS,
     .scratch_bytes = stream_scratch_bytes,

@@ -20,6 +20,7 @@
 #endif
 
 #include "output.h"
+#include "pack_cached.h"
 #include "panels.h"
 
 #include <float.h>
@@ -414,8 +415,13 @@ static inline void stream_run(const struct attn_unit *u)
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = first; j0 < limit; j0 += s.block_keys) {
     const int64_t keys = limit - j0 < s.block_keys ? limit - j0 : s.block_keys;
-    pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
-    const bool finite = pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
+    bool finite;
+    if (ELEMENT_DTYPE == ATTN_F32 && p->cached) {
+      finite = pack_stored(s.k, s.v, u, j0, keys, s.block_keys);
+    } else {
+      pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
+      finite = pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
+    }
     stream_block(&s, j0, keys, finite);
   }
   stream_finish(&s);

@@ -34,27 +34,34 @@ static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t va
 DEFINE_ADD_VALUES(add_value_tile, pv_tile, MR)
 DEFINE_ADD_VALUES(add_short_value_tile, pv_short_tile, SHORT_MR)
 
+/* Elements [at, at + n) of O, n <= VL. It is of the kernel's type, but a kernel in f32 writes any over a cache. */
+static inline void store_output(const struct attn_unit *u, int64_t at, int64_t n, int64_t step, vf x)
+{
+  const attn_dtype dtype = u->problem->dtype;
+  const bool own = ELEMENT_DTYPE != ATTN_F32 || dtype == ATTN_F32;
+  if (own && step == 1 && n >= VL) {
+    el_store((element *)u->o + at, x);
+  } else if (own && step == 1) {
+    el_store_n((element *)u->o + at, (int)n, x);
+  } else if (step == 1 && n >= VL) {
+    (dtype == ATTN_F16 ? vf_store_f16 : vf_store_bf16)((uint16_t *)u->o + at, x);
+  } else {
+    float lanes[VL];
+    vf_store(lanes, x);
+    for (int64_t l = 0; l < VL && l < n; l++) attn_element_put(dtype, u->o, at + l * step, lanes[l]);
+  }
+}
+
 /* Row r of the unit: O = factor * o. */
 static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float factor)
 {
   const struct attn_problem *p = u->problem;
   const vf norm = vf_set(factor);
-  element *out = (element *)u->o + attn_o_at(u, u->row0 + r);
+  const int64_t out = attn_o_at(u, u->row0 + r);
   for (int64_t left = 0; left < p->Dv; left += NR) {
     const float *row = o + tile_row_at(r / MR, r % MR, left, values);
-    for (int64_t d = 0; d < NR && left + d < p->Dv; d += VL) {
-      const vf x = vf_mul(vf_load(row + d), norm);
-      const int64_t have = p->Dv - left - d;
-      if (p->o.d == 1 && have >= VL) {
-        el_store(out + left + d, x);
-      } else if (p->o.d == 1) {
-        el_store_n(out + left + d, (int)have, x);
-      } else {
-        float lanes[VL];
-        vf_store(lanes, x);
-        for (int64_t l = 0; l < VL && l < have; l++) out[(left + d + l) * p->o.d] = el_put(lanes[l]);
-      }
-    }
+    for (int64_t d = 0; d < NR && left + d < p->Dv; d += VL)
+      store_output(u, out + (left + d) * p->o.d, p->Dv - left - d, p->o.d, vf_mul(vf_load(row + d), norm));
   }
 }
 

@@ -14,6 +14,14 @@
 enum { PACKED = 1 }; /* elements to a packed float */
 static inline int64_t packed(int64_t n) { return n; }
 
+/* Q and O are of the kernel's type, but a kernel in f32 takes any over a cache. */
+static inline vf load_query(const struct attn_unit *u, int64_t at)
+{
+  const attn_dtype dtype = u->problem->dtype;
+  if (ELEMENT_DTYPE != ATTN_F32 || dtype == ATTN_F32) return el_load((const element *)u->q + at);
+  return dtype == ATTN_F16 ? vf_load_f16((const uint16_t *)u->q + at) : vf_load_bf16((const uint16_t *)u->q + at);
+}
+
 /* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The
  * columns of a block of TB overlap where TB is no divisor of MR: each is right before the next begins, so up to TB floats
  * behind the tile may change. */
@@ -23,20 +31,21 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
   const struct attn_problem *p = u->problem;
   const int64_t whole = p->q.d == 1 ? p->Dqk / TB * TB : 0;
   const vf factor = vf_set(p->q_factor);
-  const element *src[ROWS];
-  for (int64_t i = 0; i < ROWS; i++)
-    src[i] = i < MR && row + i < row_end ? (const element *)u->q + attn_q_at(u, row + i) : NULL;
+  const int64_t rows = row_end - row < MR ? row_end - row : MR;
+  int64_t src[ROWS];
+  for (int64_t i = 0; i < rows; i++) src[i] = attn_q_at(u, row + i);
   for (int64_t d = 0; d < whole; d += TB)
     for (int64_t i = 0; i < ROWS; i += TB) {
       float block[TB][TB];
       for (int64_t r = 0; r < TB; r++)
         for (int64_t c = 0; c < TB; c += VL)
-          vf_store(&block[r][c], src[i + r] ? vf_mul(el_load(src[i + r] + d + c), factor) : vf_zero());
+          vf_store(&block[r][c], i + r < rows ? vf_mul(load_query(u, src[i + r] + d + c), factor) : vf_zero());
       vf_transpose_block(dst + d * MR + i, MR, block[0], TB);
     }
   for (int64_t d = whole; d < p->Dqk; d++)
-    for (int64_t i = 0; i < MR; i++) dst[d * MR + i] = src[i] ? el_get(src[i][d * p->q.d]) * p->q_factor : 0;
-  for (int64_t i = 0; p->rope && i < MR && src[i]; i++) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
+    for (int64_t i = 0; i < MR; i++)
+      dst[d * MR + i] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;
+  for (int64_t i = 0; p->rope && i < rows; i++) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
 }
 
 /* Keys [0, n) of a block; the last panel is filled up with 0. TB rows at a time, which are read from end to end, while the

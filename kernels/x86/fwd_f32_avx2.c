@@ -16,6 +16,7 @@ const struct attn_kernel fwd_f32_avx2 = {
     .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_AVX2,
     .needs = ATTN_COMPILED_FEATURES,
+    .flags = ATTN_KERNEL_FLOAT_CACHES,
     .row_tile = MR,
     .unit_rows = UNIT_ROWS,
     .scratch_bytes = stream_scratch_bytes,

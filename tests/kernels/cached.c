@@ -64,7 +64,7 @@ attn_cache *cached_make(const struct tensors *t, attn_dtype dtype, int64_t page_
   return NULL;
 }
 
-void cached_read_back(const attn_cache *cache, struct tensors *t, float **k, float **v)
+void cached_read_back(const attn_cache *cache, attn_dtype dtype, struct tensors *t, float **k, float **v)
 {
   struct attn_problem *p = &t->problem;
   const int64_t keys = p->B * p->Hkv * p->Skv;
@@ -77,14 +77,14 @@ void cached_read_back(const attn_cache *cache, struct tensors *t, float **k, flo
         attn_cache_view view;
         if (attn_cache_look(cache, b, &view)) abort();
         const int64_t row = (b * p->Hkv + h) * p->Skv + j, scale = b * view.scale_b + h * view.scale_h + j;
-        const int8_t *key = (const int8_t *)view.k + b * view.k_stride.b + h * view.k_stride.h;
-        const int8_t *value = (const int8_t *)view.v + b * view.v_stride.b + h * view.v_stride.h;
-        const int64_t n = view.interleave, block = j / ATTN_CACHE_BLOCK * ATTN_CACHE_BLOCK;
-        key += block * view.k_stride.s + (j - block) * n;
-        value += j / n * n * view.v_stride.s + j % n;
+        const int64_t n = view.interleave, lane = j % ATTN_CACHE_BLOCK;
+        const int64_t key = b * view.k_stride.b + h * view.k_stride.h + (j - lane) * view.k_stride.s + lane * n;
+        const int64_t value = b * view.v_stride.b + h * view.v_stride.h + j / n * n * view.v_stride.s + j % n;
+        const float k_scale = view.k_scale ? view.k_scale[scale] : 1, v_scale = view.v_scale ? view.v_scale[scale] : 1;
         for (int64_t d = 0; d < p->Dqk; d++)
-          (*k)[row * p->Dqk + d] = key[d / n * n * view.k_stride.d + d % n] * view.k_scale[scale];
-        for (int64_t d = 0; d < p->Dv; d++) (*v)[row * p->Dv + d] = value[d * n] * view.v_scale[scale];
+          (*k)[row * p->Dqk + d] = attn_element_get(dtype, view.k, key + d / n * n * view.k_stride.d + d % n) * k_scale;
+        for (int64_t d = 0; d < p->Dv; d++)
+          (*v)[row * p->Dv + d] = attn_element_get(dtype, view.v, value + d * n) * v_scale;
       }
   p->k = (attn_strides){p->Hkv * p->Skv * p->Dqk, p->Skv * p->Dqk, p->Dqk, 1};
   p->v = (attn_strides){p->Hkv * p->Skv * p->Dv, p->Skv * p->Dv, p->Dv, 1};

@@ -8,7 +8,7 @@
  * attn_error_message() set, if libattn refuses. */
 attn_cache *cached_make(const struct tensors *t, attn_dtype dtype, int64_t page_size, uint64_t seed);
 
-/* Lets the case's K and V be what an int8 cache holds, for the oracle. To be freed: *k and *v. */
-void cached_read_back(const attn_cache *cache, struct tensors *t, float **k, float **v);
+/* Lets the K and V of a case in f32 be what a cache of type dtype holds, for the oracle. To be freed: *k and *v. */
+void cached_read_back(const attn_cache *cache, attn_dtype dtype, struct tensors *t, float **k, float **v);
 
 #endif

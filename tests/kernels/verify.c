@@ -271,12 +271,12 @@ static bool same_bits(const struct outputs *k, const struct tensors *t, const ch
 
 /* From a contiguous cache as the oracle says of `held`, which has the outputs of t; the same bits from a paged one. Sums
  * have another order there than over tensors. */
-static bool run_cached(const struct attn_kernel *kernel, const struct check_case *c, struct tensors *t,
+static bool run_cached(const struct attn_kernel *kernel, attn_dtype dtype, const struct check_case *c, struct tensors *t,
                        const struct tensors *held, uint64_t seed, struct verdict *verdict)
 {
   struct outputs first = {0};
   for (int paged = 0; paged < 2 && verdict->ok; paged++) {
-    attn_cache *cache = cached_make(t, kernel->dtype, paged ? 16 << seed % 3 : 0, seed);
+    attn_cache *cache = cached_make(t, dtype, paged ? 16 << seed % 3 : 0, seed);
     if (!cache) fail(verdict, "no cache: %s", attn_error_message());
     for (int threads = 1; threads <= (c->threads ? 3 : 1) && verdict->ok; threads++) {
       char how[64];
@@ -299,17 +299,17 @@ static bool run_cached(const struct attn_kernel *kernel, const struct check_case
   return verdict->ok;
 }
 
-/* int8 exists in caches only: the oracle is given what the cache holds. */
-static bool run_int8(const struct attn_kernel *kernel, const struct check_case *c, struct tensors *t, uint64_t seed,
-                     struct verdict *verdict)
+/* From a cache of another type: the oracle is given what it holds. */
+static bool run_rounded(const struct attn_kernel *kernel, attn_dtype dtype, const struct check_case *c, struct tensors *t,
+                        uint64_t seed, struct verdict *verdict)
 {
   struct tensors stored = *t;
   float *k, *v;
-  attn_cache *cache = cached_make(t, kernel->dtype, 0, seed);
+  attn_cache *cache = cached_make(t, dtype, 0, seed);
   if (!cache) return fail(verdict, "no cache: %s", attn_error_message());
-  cached_read_back(cache, &stored, &k, &v);
+  cached_read_back(cache, dtype, &stored, &k, &v);
   attn_cache_destroy(cache);
-  run_cached(kernel, c, t, &stored, seed, verdict);
+  run_cached(kernel, dtype, c, t, &stored, seed, verdict);
   free(k);
   free(v);
   return verdict->ok;
@@ -346,7 +346,9 @@ static bool run_all(const struct attn_kernel *kernel, const struct check_case *c
     tensors_reset_outputs(t, OUTPUT_FILL);
     ok = run_by_plan(kernel, t, threads, NULL, verdict) && same_bits(&first, t, how, verdict);
   }
-  if (ok && kernel->key_span) ok = run_cached(kernel, c, t, t, seed, verdict);
+  if (ok && kernel->key_span) ok = run_cached(kernel, kernel->dtype, c, t, t, seed, verdict);
+  if (ok && kernel->flags & ATTN_KERNEL_FLOAT_CACHES)
+    ok = run_rounded(kernel, (attn_dtype)(seed / 8 % (ATTN_BF16 + 1)), c, t, seed, verdict);
   free(first.o);
   free(first.lse);
   return ok;
@@ -365,7 +367,7 @@ struct verdict verify_case(const struct attn_kernel *kernel, const struct check_
    */
   if (case_seed % 2) t.problem.blocking = attn_blocking_default(kernel, &t.problem);
   if (kernel->dtype == ATTN_I8) {
-    run_int8(kernel, c, &t, case_seed, &verdict);
+    run_rounded(kernel, kernel->dtype, c, &t, case_seed, &verdict);
   } else {
     verdict.skipped = kernel->supports && !kernel->supports(&t.problem);
     if (!verdict.skipped) run_all(kernel, c, &t, case_seed, &verdict);

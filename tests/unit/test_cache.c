@@ -605,6 +605,118 @@ static void odd_groups(void **state)
   free(v);
 }
 
+/* A sequence of a cache as tensors [1][Hkv][n][D] of f32. */
+static void read_back(const attn_cache *c, attn_dtype dtype, float *k, float *v, int64_t Hkv, int64_t Dqk, int64_t Dv)
+{
+  attn_cache_view view;
+  assert_int_equal(attn_cache_look(c, 0, &view), ATTN_OK);
+  for (int64_t h = 0; h < Hkv; h++)
+    for (int64_t j = 0; j < view.length; j++) {
+      const int64_t row = h * view.length + j;
+      const float k_scale = view.k_scale ? view.k_scale[h * view.scale_h + j] : 1;
+      const float v_scale = view.v_scale ? view.v_scale[h * view.scale_h + j] : 1;
+      for (int64_t d = 0; d < Dqk; d++)
+        k[row * Dqk + d] = attn_element_get(dtype, view.k, h * view.k_stride.h + key_in_view(&view, j, d)) * k_scale;
+      for (int64_t d = 0; d < Dv; d++)
+        v[row * Dv + d] = attn_element_get(dtype, view.v, h * view.v_stride.h + value_in_view(&view, j, d)) * v_scale;
+    }
+}
+
+/* A chunk of a prompt over a cache: enough rows to pack K and V. Every type of cache with every type of q and o, head sizes
+ * and lengths that fill no vector; against the reference on what the cache holds. Pages, another capacity and tensors of
+ * the same values change no bit. */
+static void chunks_of_prompts(void **state)
+{
+  (void)state;
+  enum { H = 2, G = 3, N = 333, MOST = 400, S = 97, QK = 37, VALUES = 53 };
+  float *k = pattern(N * H * QK, 1), *v = pattern(N * H * VALUES, 2), *held_k = pattern(N * H * QK, 3);
+  float *held_v = pattern(N * H * VALUES, 4), truth[H * G * S * VALUES], lse[3][H * G * S];
+  const attn_tokens all = {.dtype = ATTN_F32, .n = N, .k = k, .v = v};
+  for (int stored = ATTN_F32; stored <= ATTN_I8; stored++)
+    for (int dtype = ATTN_F32; dtype <= ATTN_BF16; dtype++) {
+      attn_desc d = {.dtype = (attn_dtype)dtype, .B = 1, .Hq = H * G, .Sq = S, .flags = ATTN_CAUSAL};
+      void *q = converted((attn_dtype)dtype, H * G * S * QK, 5);
+      float o[2][H * G * S * VALUES], *q_f32 = pattern(H * G * S * QK, 5), worst = 0, largest = 0;
+      char kernel[64] = "";
+      for (int paged = 0; paged < 2; paged++) {
+        const attn_cache_desc desc = {.dtype = (attn_dtype)stored,
+                                      .B = 1,
+                                      .Hkv = H,
+                                      .Dqk = QK,
+                                      .Dv = VALUES,
+                                      .capacity = paged ? MOST : N,
+                                      .page_size = paged ? 32 : 0,
+                                      .pages = paged ? 20 : 0};
+        attn_cache *c;
+        attn_plan *plan;
+        assert_int_equal(attn_cache_create(&c, &desc), ATTN_OK);
+        const int32_t pages[] = {19, 3, 7, 0, 11, 12, 2, 18, 5, 6, 17, 1};
+        if (paged) assert_int_equal(attn_cache_set_pages(c, 0, pages, 12), ATTN_OK);
+        if (attn_cache_append(c, 0, &all)) fail_msg("%s", attn_error_message());
+        if (!paged) read_back(c, (attn_dtype)stored, held_k, held_v, H, QK, VALUES);
+        if (attn_plan_create_cached(&plan, &d, c, NULL)) fail_msg("%s", attn_error_message());
+        snprintf(kernel, sizeof kernel, "%s", attn_plan_kernel(plan));
+        if (attn_run(plan, &(attn_args){.q = q, .o = o[paged], .lse = lse[paged]})) fail_msg("%s", attn_error_message());
+        attn_plan_destroy(plan);
+        attn_cache_destroy(c);
+      }
+      const size_t bytes = attn_element_bytes((attn_dtype)dtype) * H * G * S * VALUES;
+      assert_memory_equal(o[0], o[1], bytes);
+      assert_memory_equal(lse[0], lse[1], sizeof lse[0]);
+      if (!strstr(kernel, "_scalar")) assert_int_equal(strstr(kernel, "fwd_f32_") != NULL, stored != ATTN_I8);
+      for (int64_t i = 0; i < H * G * S * QK; i++) q_f32[i] = attn_element_get((attn_dtype)dtype, q, i);
+      d = (attn_desc){.B = 1, .Hq = H * G, .Hkv = H, .Sq = S, .Skv = N, .Dqk = QK, .Dv = VALUES, .flags = ATTN_CAUSAL};
+      const attn_args args = {.q = q_f32, .k = held_k, .v = held_v, .o = truth, .lse = lse[2]};
+      if (attn_forward(&d, &(attn_options){.kernel = "fwd_f32_scalar"}, &args)) fail_msg("%s", attn_error_message());
+      for (int64_t i = 0; i < H * G * S * VALUES; i++) {
+        largest = fmaxf(largest, fabsf(truth[i]));
+        worst = fmaxf(worst, fabsf(attn_element_get((attn_dtype)dtype, o[0], i) - truth[i]));
+      }
+      static const float bounds[] = {2e-6f, 2e-6f + 0x1p-11f, 2e-6f + 0x1p-8f};
+      const float bound = bounds[dtype] + (stored == ATTN_I8 ? 0x1p-12f : 0);
+      if (!(largest > 0.1f && worst <= bound * largest))
+        fail_msg("cache %d, q %d: %g of %g", stored, dtype, (double)worst, (double)largest);
+      for (int64_t i = 0; i < H * G * S; i++)
+        assert_true(fabsf(lse[0][i] - lse[2][i]) <= (stored == ATTN_I8 ? 1e-4f : 3e-6f) * fabsf(lse[2][i]));
+      if (dtype == ATTN_F32 && !strncmp(kernel, "fwd_", 4)) {
+        if (attn_forward(&d, &(attn_options){.kernel = kernel}, &args)) fail_msg("%s", attn_error_message());
+        assert_memory_equal(o[0], truth, bytes);
+      }
+      free(q);
+      free(q_f32);
+    }
+  free(k);
+  free(v);
+  free(held_k);
+  free(held_v);
+}
+
+/* What a row of NaN makes of the keys that see it, and of no other. */
+static void nan_in_a_prompt(void **state)
+{
+  (void)state;
+  enum { S = 40, NAN_KEY = 55 };
+  for (int stored = ATTN_F32; stored <= ATTN_I8; stored++)
+    for (int in_v = 0; in_v < 2; in_v++) {
+      struct text text = make_text(61);
+      const attn_desc d = {.B = B, .Hq = 3 * HQ, .Sq = S, .flags = ATTN_CAUSAL};
+      float *q = pattern(B * 3 * HQ * S * DQK, 8), o[B * 3 * HQ * S * DV];
+      attn_cache *c = make((attn_dtype)stored, false);
+      attn_plan *plan;
+      (in_v ? text.v : text.k)[NAN_KEY * HKV * (in_v ? DV : DQK)] = NAN; /* of head 0 */
+      append(c, 0, &text, 0, CAPACITY);
+      assert_int_equal(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_OK);
+      assert_int_equal(attn_run(plan, &(attn_args){.q = q, .o = o}), ATTN_OK);
+      for (int h = 0; h < 3 * HQ; h++)
+        for (int i = 0; i < S; i++)
+          assert_int_equal(isnan(o[(h * S + i) * DV]) != 0, h < 3 * HQ / HKV && i + CAPACITY - S >= NAN_KEY);
+      attn_plan_destroy(plan);
+      attn_cache_destroy(c);
+      free(q);
+      free_text(&text);
+    }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -619,6 +731,8 @@ int main(void)
       cmocka_unit_test(long_rows_do_not_overflow),
       cmocka_unit_test(int8_error_is_as_documented),
       cmocka_unit_test(plans_over_caches),
+      cmocka_unit_test(chunks_of_prompts),
+      cmocka_unit_test(nan_in_a_prompt),
       cmocka_unit_test(odd_groups),
       cmocka_unit_test(long_caches),
   };

@@ -258,7 +258,7 @@ static void the_most_parts(void **state)
 static void over_a_cache(void **state)
 {
   (void)state;
-  enum { B = 4, HQ = 10, HKV = 2, D = 20, CAPACITY = 2500, ROOM = 70 };
+  enum { B = 4, HQ = 20, HKV = 2, D = 20, CAPACITY = 2500, ROOM = 70 }; /* rows: 10, 370, 10, 250 */
   static const int64_t length[B] = {2400, 37, 0, 1100}, starts[B + 1] = {2, 3, 40, 41, 66};
   float *q = pattern(ROOM * HQ * D, 5), *tokens = pattern(CAPACITY * HKV * D, 6);
   for (int dtype = 0; dtype < 4; dtype++) {
