@@ -3,6 +3,7 @@
 
 #include "../kernels/verify.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,71 @@ static void some_scores(void)
   free(scores[1]);
 }
 
+/* The keys in two parts, whose results are merged: the whole's, to rounding, on any number of threads. */
+static void a_merge(void)
+{
+  attn_desc d = some_desc();
+  d.flags = 0;
+  const size_t n = (size_t)(d.B * d.Hq * d.Sq * d.Dv), rows = (size_t)(d.B * d.Hq * d.Sq);
+  const int64_t cut = below(d.Skv + 1), keys = d.Skv;
+  float *o[5], *lse[5]; /* the whole, two parts, two merges */
+  for (int i = 0; i < 5; i++) o[i] = soak_outputs(n), lse[i] = soak_outputs(rows);
+  attn_args args = some_args(&d, o[0]);
+  args.lse = lse[0];
+  soak_require(!attn_forward(&d, NULL, &args), "attn_forward");
+  d.k = (attn_strides){d.Hkv * keys * d.Dqk, keys * d.Dqk, d.Dqk, 1};
+  d.v = (attn_strides){d.Hkv * keys * d.Dv, keys * d.Dv, d.Dv, 1};
+  const float *k = args.k, *v = args.v;
+  attn_part parts[2] = {0};
+  for (int i = 0; i < 2; i++) {
+    d.Skv = i ? keys - cut : cut;
+    args.k = k + (i ? cut * d.Dqk : 0);
+    args.v = v + (i ? cut * d.Dv : 0);
+    args.o = o[1 + i];
+    args.lse = lse[1 + i];
+    soak_require(!attn_forward(&d, NULL, &args), "attn_forward of a part");
+    parts[i] = (attn_part){.o = o[1 + i], .lse = lse[1 + i]};
+  }
+  const attn_merge_desc m = {.B = d.B, .Hq = d.Hq, .Sq = d.Sq, .Dv = d.Dv};
+  for (int i = 0; i < 2; i++)
+    soak_require(!attn_merge(&m, parts, 2, o[3 + i], lse[3 + i], &(attn_options){.threads = 1 + 2 * i}), "attn_merge");
+  soak_require(!memcmp(o[3], o[4], n * sizeof(float)) && !memcmp(lse[3], lse[4], rows * sizeof(float)),
+               "a merge's bits with other threads");
+  float worst = 0;
+  for (size_t i = 0; i < n; i++) worst = fmaxf(worst, fabsf(o[3][i] - o[0][i]));
+  soak_require(worst < 1e-5f, "a merge near the whole");
+  for (int i = 0; i < 5; i++) free(o[i]), free(lse[i]);
+}
+
+/* Sequences one after another, their lengths at random, some of them empty. */
+static void sequences(void)
+{
+  enum { MOST = 5 };
+  attn_desc d = some_desc();
+  int64_t q_starts[MOST + 1] = {0}, kv_starts[MOST + 1] = {0};
+  d.flags |= ATTN_Q_STARTS | ATTN_KV_STARTS;
+  d.B = 1 + below(MOST);
+  d.Sq = 60, d.Skv = 240;
+  for (int64_t b = 0; b < d.B; b++) {
+    q_starts[b + 1] = q_starts[b] + below((d.Sq - q_starts[b]) / (d.B - b) + 1);
+    kv_starts[b + 1] = kv_starts[b] + below((d.Skv - kv_starts[b]) / (d.B - b) + 1);
+  }
+  const size_t n = (size_t)(d.Hq * d.Sq * d.Dv);
+  float *o[2] = {soak_outputs(n), soak_outputs(n)};
+  attn_args args = {.q = inputs(d.Hq * d.Sq * d.Dqk),
+                    .k = inputs(d.Hkv * d.Skv * d.Dqk),
+                    .v = inputs(d.Hkv * d.Skv * d.Dv),
+                    .q_starts = q_starts,
+                    .kv_starts = kv_starts};
+  for (int i = 0; i < 2; i++) {
+    args.o = o[i];
+    soak_require(!attn_forward(&d, &(attn_options){.threads = 1 + 2 * i}, &args), "sequences");
+  }
+  soak_require(!memcmp(o[0], o[1], n * sizeof(float)), "the bits of sequences with other threads");
+  free(o[0]);
+  free(o[1]);
+}
+
 static void masks(void)
 {
   enum { TOKENS = 40, PREFIX = 20 };
@@ -269,8 +335,8 @@ static void refusals(void)
 void soak_call(struct draw *of)
 {
   chance = of;
-  static void (*const calls[])(void) = {a_case,  a_case,  a_case, a_cache,     a_cache, a_cache,    a_cache,
-                                        a_cache, a_layer, a_rope, some_scores, masks,   two_guests, refusals};
+  static void (*const calls[])(void) = {a_case,  a_case, a_case,      a_cache, a_cache,    a_cache,  a_cache, a_cache,
+                                        a_layer, a_rope, some_scores, masks,   two_guests, refusals, a_merge, sequences};
   calls[below(sizeof calls / sizeof *calls)]();
 }
 

@@ -1,11 +1,11 @@
 /* soak: calls of libattn at random for as long as it is told, then: was anything lost, did any result change?
  *
  * A round is some hundred calls: cases of the harness against the oracle, caches that live through the round and are
- * appended to, shortened and read by plans, layers, ropes, masks, scores, runs of one plan from two
- * threads, calls that must be refused. Whatever can be computed twice, with another number of threads, must have the same
- * bits. At its end everything is destroyed, memory is measured, and a fixed set of problems, one for each kernel, is
- * computed anew: the bits of the beginning. Memory is flat if no later round leaves more behind than the first tenth of
- * them (of bytes in use, and of resident pages). The last line is "N passed, N failed". */
+ * appended to, shortened and read by plans, layers, ropes, masks, scores, merges, sequences of different lengths, runs of
+ * one plan from two threads, calls that must be refused. Whatever can be computed twice, with another number of threads,
+ * must have the same bits. At its end everything is destroyed, memory is measured, and a fixed set of problems, one for
+ * each kernel, is computed anew: the bits of the beginning. Memory is flat if no later round leaves more behind than the
+ * first tenth of them (of bytes in use, and of resident pages). The last line is "N passed, N failed". */
 #include "soak.h"
 
 #include <argp.h>
