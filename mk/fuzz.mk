@@ -5,7 +5,7 @@
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_GUARDED := attention descriptor
+FUZZ_GUARDED := attention descriptor merge
 FUZZ_NO_KERNELS := -fno-sanitize=all -fno-sanitize-coverage=inline-8bit-counters,pc-table,trace-cmp,indirect-calls
 FUZZ_ASAN    := $(BUILD)/fuzz
 FUZZ_FAST    := $(BUILD)/fuzz-fast

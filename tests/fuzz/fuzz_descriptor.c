@@ -87,6 +87,9 @@ static void fill(struct guard *g, attn_dtype dtype, struct draw *d)
     attn_element_put(dtype, g->data, (int64_t)i, rng_unit(&d->rng));
 }
 
+/* NULL, where nothing is to be read, stays NULL. */
+static void *moved(const void *from, int64_t bytes) { return from ? (char *)from + bytes : NULL; }
+
 /* The problem and the tensors of sequence b alone. length: [B] */
 static void take_sequence(struct attn_problem *p, attn_args *args, int64_t *length, int64_t b)
 {
@@ -96,8 +99,8 @@ static void take_sequence(struct attn_problem *p, attn_args *args, int64_t *leng
     length[b] = args->kv_starts[b + 1] - args->kv_starts[b];
     p->diagonal += length[b] - p->Skv;
     p->Skv = p->mask_length = length[b]; /* the oracle multiplies by hidden keys as well */
-    args->k = (const char *)args->k + args->kv_starts[b] * p->k.s * bytes;
-    args->v = (const char *)args->v + args->kv_starts[b] * p->v.s * bytes;
+    args->k = moved(args->k, args->kv_starts[b] * p->k.s * bytes);
+    args->v = moved(args->v, args->kv_starts[b] * p->v.s * bytes);
   }
   args->kv_lengths = length;
   p->kv_lengths = true;
@@ -105,9 +108,9 @@ static void take_sequence(struct attn_problem *p, attn_args *args, int64_t *leng
   const int64_t from = args->q_starts[b], queries = args->q_starts[b + 1] - from;
   p->diagonal += p->Sq - queries;
   p->Sq = queries;
-  args->q = (const char *)args->q + from * p->q.s * bytes;
-  args->o = (char *)args->o + from * p->o.s * bytes;
-  if (args->lse) args->lse += from * p->lse.s;
+  args->q = moved(args->q, from * p->q.s * bytes);
+  args->o = moved(args->o, from * p->o.s * bytes);
+  if (args->lse && from) args->lse += from * p->lse.s;
 }
 
 static void compare(const struct attn_problem *whole, const attn_args *given, int64_t *length)

@@ -123,6 +123,11 @@ static void layouts(struct visitor *g)
       memcpy(c.arrangement, arrangements[i], 4);
       emit(g, c);
     }
+  struct check_case c = plain("layouts-wide"); /* K apart in depth, and enough of it for whole blocks of rows */
+  c.desc.Sq = 5;
+  c.desc.Skv = c.desc.Dqk = c.desc.Dv = 72;
+  memcpy(c.arrangement, "xxxx", 4);
+  emit(g, c);
 }
 
 /* Kernels that split keys: where parts end, and parts that some or all rows do not see. */

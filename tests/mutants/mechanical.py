@@ -55,9 +55,9 @@ FILES = [
     ("kernels/template/pack_pairs.h", ["kernels/x86/fwd_bf16_avx512bf16"], [PAIRS, ["test_rope"]]),
     ("kernels/template/output.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/tile_broadcast.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
-    ("kernels/template/decode.h", ["kernels/x86/decode_f32_avx512"], [DECODE, harness("decode_i8_scalar", "decode_f32_avx2")]),
+    ("kernels/template/decode.h", ["kernels/x86/decode_f32_avx512"], [DECODE, harness("decode_f16_avx512", "decode_i8_avx512")]),
     ("kernels/template/decode_tiles.h", ["kernels/x86/decode_f32_avx512"], [DECODE]),
-    ("kernels/template/linear.h", ["kernels/x86/linear_f32_avx512"], tests("layer", "rope")),
+    ("kernels/template/linear.h", ["kernels/x86/linear_f32_avx512"], tests("layer", "rope") + sanitized(["test_layer"])),
     ("kernels/scores.h", ["kernels/x86/fwd_f32_avx512", "kernels/x86/decode_f32_avx512"], [FWD, DECODE]),
     ("kernels/template/naive.h", ["kernels/x86/naive_f32_avx512"], [harness("naive_f32_avx512")]),
     ("kernels/x86/vec_avx512.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
@@ -69,7 +69,7 @@ FILES = [
     ("kernels/template/tile_mmla.h", ["kernels/arm/fwd_bf16_neonbf16"], [MMLA]),
     ("kernels/reference/fwd_body.h", ["kernels/reference/fwd_f32_scalar"], [SCALAR] + sanitized(SCALAR)),
     ("kernels/reference/decode_body.h", ["kernels/reference/decode_f32_scalar"], [harness("decode_f32_scalar")]),
-    ("dispatch/problem.c", ["dispatch/problem"], dispatch("errors", "limits", "api")),
+    ("dispatch/problem.c", ["dispatch/problem"], dispatch("errors", "limits", "api", "masks")),
     ("dispatch/plan.c", ["dispatch/plan"], dispatch("api", "errors", "sequences", "cache") + [["test_small"]] + sanitized(harness("decode_f32_avx2"))),
     ("dispatch/driver.c", ["dispatch/driver"], dispatch("api", "threads", "sequences", "cache") + sanitized(harness("decode_f32_avx2"))),
     ("dispatch/sequences.c", ["dispatch/sequences"], dispatch("sequences", "cache")),
@@ -90,7 +90,7 @@ FILES = [
     ("bench/edivisive.c", ["bench/edivisive"], EDIVISIVE),
 ]
 KERNELS = {"fwd_f32_avx512", "decode_f32_avx512", "naive_f32_avx512", "fwd_f32_avx2", "decode_f32_avx2", "fwd_f32_neon",
-           "fwd_bf16_avx512bf16", "fwd_bf16_neonbf16", "fwd_f16_scalar", "fwd_bf16_scalar"}
+           "fwd_bf16_avx512bf16", "fwd_bf16_neonbf16", "decode_f16_avx512", "decode_i8_avx512", "fwd_f16_scalar", "fwd_bf16_scalar"}
 
 OPERATORS = [
     (r"<=", "<"), (r">=", ">"), (r"(?<![<\-=>])<(?![<=])", "<="), (r"(?<![\->=])>(?![>=])", ">="), (r"==", "!="),
@@ -108,7 +108,7 @@ def masked(text):
     text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
     text = re.sub(r"^#.*(?:\\\n.*)*", blank, text, flags=re.M)
     text = re.sub(r"attn_fail\([^;]*;", blank, text)  # words of a message
-    return re.sub(r"__builtin_prefetch\([^;]*;|\bask_for\([^;]*;", blank, text)  # speed only
+    return re.sub(r"^.*__builtin_prefetch\([^;]*;|\bask_for\([^;]*;", blank, text, flags=re.M)  # speed only
 
 
 def places(text):
