@@ -127,7 +127,8 @@ enum {
  *
  * Each sequence has the bits that it has alone, by the kernel that it has alone: those of few queries a decode kernel.
  * Query i of a sequence stands at position i + its keys - its queries + causal_offset. Work is handed out by cost, not by
- * row. Masks need sequences of one size; windows, ALiBi, sinks, softcap and rope do not. */
+ * row. Masks need sequences of one size (flash-attn's varlen functions take none at all); causality, windows, ALiBi, sinks,
+ * softcap and rope do not. */
 
 /* The problem. Zero is the default of every field but the sizes: start from {0} and set what you need.
  * Sizes may be 0: no query or no output element means nothing to write; no key gives zero rows; Dqk = 0 gives scores 0. */

@@ -19,6 +19,7 @@ class Case:
     mask: str = "none"
     dtype: str = "f32"
     B: int = 1
+    cached: bool = False  # libattn keeps K and V in its KV cache, as OpenVINO and ONNX Runtime do in theirs
 
     @property
     def G(self):
@@ -44,7 +45,7 @@ class Case:
         """Name of a result row: splits into columns, contains no dot and no blank."""
         return (
             f"attn/{kernel}/{self.dtype}/B:{self.B}/Hq:{self.Hq}/Hkv:{self.Hkv}/Sq:{self.Sq}/Skv:{self.Skv}"
-            f"/Dqk:{self.D}/Dv:{self.D}/{self.mask}/T:{threads}/real_time"
+            f"/Dqk:{self.D}/Dv:{self.D}/{self.mask}{f'/kv:{self.dtype}' if self.cached else ''}/T:{threads}/real_time"
         )
 
 
@@ -79,4 +80,5 @@ CASES = (
     Case("decode-4k-f16", "Llama 3.1 8B, one token", 32, 8, 1, 4096, 128, "none", "f16"),
     Case("decode-32k-bf16", "Llama 3.1 8B, one token", 32, 8, 1, 32768, 128, "none", "bf16"),
     Case("decode-32k-f16", "Llama 3.1 8B, one token", 32, 8, 1, 32768, 128, "none", "f16"),
+    Case("decode-32k-f16-cache", "the same over libattn's KV cache", 32, 8, 1, 32768, 128, "none", "f16", cached=True),
 )
