@@ -29,7 +29,8 @@
 enum {
   KEY_SPAN = 44 * BLOCK, /* beginning anew in memory costs as much as two blocks */
   UNIT_ROWS = 64,
-  DECODE_ROWS = 16, /* more are better off with packed K and V */
+  IN_ORDER_SHIFT = 9, /* log2 of the tokens of a page, at least: of 256, asking is as good; of 64, far better */
+  DECODE_ROWS = 16,   /* more are better off with packed K and V */
 };
 #define DECODE_RAISE 8.0f
 #define DECODE_DEPTH 126.0f
@@ -57,6 +58,8 @@ static inline size_t decode_layout(struct decode *s, const struct attn_problem *
     TAKE(w16, (rows + 1) * BLOCK);
     TAKE(q_step, rows + 1);
     TAKE(w_step, rows + 1);
+  } else {
+    TAKE(part, s->values);
   }
 #undef TAKE
   return used;
@@ -235,7 +238,7 @@ static inline void finish_output(const struct attn_unit *u, int64_t index, const
 static inline void decode_run(const struct attn_unit *u)
 {
   const struct attn_problem *p = u->problem;
-  struct decode s = {.unit = u};
+  struct decode s = {.unit = u, .in_order = p->cached && (!u->pages || p->page_shift >= IN_ORDER_SHIFT)};
   const int64_t rows = u->row1 - u->row0;
   decode_layout(&s, p, rows, u->scratch);
   for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);

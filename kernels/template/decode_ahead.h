@@ -22,12 +22,14 @@ static inline int64_t whole_vectors(int64_t n) { return (n + VL - 1) / VL * VL; 
 
 struct decode {
   const struct attn_unit *unit;
+  bool in_order;               /* K and V are long runs of memory, one block after another */
   int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
   struct attn_row *row;        /* [rows] */
   float *max;                  /* [rows] reference of the exponentials */
   float *sum;                  /* [rows][VL] */
   float *q;               /* [rows + 2][depth] scaled, padded with 0; see put_query(); beyond rows: padding, one to fill */
   float *o;               /* [rows + 1][values] */
+  float *part;            /* [values] of a block: see passing_values() */
   float *s;               /* [rows + 1][SCORES] scores, then weights */
   int16_t *q16, *w16;     /* int8 only: [rows + 1][depth] and [rows + 1][BLOCK], in steps of q_step and w_step */
   float *q_step, *w_step; /* [rows + 1] */
