@@ -1,0 +1,69 @@
+/* One row over a cache. K is read a stretch at a time, with several chains of sums. If stretches follow each other in
+ * memory for long, nothing is asked for: requests of software bring 25 GB/s here, the hardware's prefetchers up to 34, if
+ * lines are wanted in the order of memory. Then V is read likewise, a few whole rows at a time, with sums in memory. */
+#ifndef ATTN_DECODE_PASSING_H
+#define ATTN_DECODE_PASSING_H
+
+enum { PASSING_SUMS = 8, PASSING_KEYS = 4 };
+
+/* out[x] = q . key[x] for the keys of a stretch; with `ahead`, asking for as much. */
+ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t depth, float *out, struct ahead *ahead)
+{
+  enum { NV = STRETCH / VL, CHAINS = PASSING_SUMS / NV };
+  const int lines = (int)(CHAINS * STRETCH * sizeof(element) + 63) / 64;
+  vf acc[CHAINS][NV];
+  int64_t d = 0, step = 0;
+  const element *soon = ahead ? ahead_take(ahead, lines, depth / CHAINS, key, &step) : key;
+  ZERO_TILE(acc, CHAINS, NV);
+#define PASSING_AT(at, chain)                                                                                              \
+  UNROLLED_FOR (x, NV) acc[chain][x] = vf_fma(vf_set(q[at]), el_load(key + (at)*STRETCH + x * VL), acc[chain][x])
+  for (; d + CHAINS <= depth; d += CHAINS, soon += step) {
+    if (ahead) {
+      UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
+      UNROLLED_FOR (l, lines) __builtin_prefetch(key + (d + KEYS_SOON) * STRETCH + l * LINE, 0, 2);
+    }
+    UNROLLED_FOR (chain, CHAINS) PASSING_AT(d + chain, chain);
+  }
+  for (; d < depth; d++) PASSING_AT(d, 0);
+#undef PASSING_AT
+  UNROLLED_FOR (x, NV) {
+    UNROLLED_FOR (chain, CHAINS - 1) acc[0][x] = vf_add(acc[0][x], acc[chain + 1][x]);
+    vf_store(out + x * VL, acc[0][x]);
+  }
+}
+
+ALWAYS_INLINE void passing_keys(const struct decode *s, int64_t first, const struct block *b, struct ahead *ahead)
+{
+  const int64_t depth = s->unit->problem->Dqk;
+  for (int64_t j = 0; j < b->n; j += STRETCH)
+    passing_tile(s->q + first * s->depth, b->k[j / STRETCH], depth, s->s + first * SCORES + j, ahead);
+}
+
+static inline void passing_values(const struct decode *s, int64_t first, const struct block *b)
+{
+  const struct attn_problem *p = s->unit->problem;
+  const int64_t step = p->v.s;
+  float *const part = s->part, *const o = s->o + first * s->values;
+  memset(part, 0, (size_t)s->values * sizeof *part);
+  for (int64_t j = 0, n; j < b->n; j += n) {
+    const element *const v = b->v[j / STRETCH] + j % STRETCH * step;
+    const float *const w = s->s + first * SCORES + j;
+    int64_t d = 0;
+    n = b->n - j < PASSING_KEYS ? b->n - j : PASSING_KEYS;
+    for (; n == PASSING_KEYS && d + PASSING_SUMS * VL <= p->Dv; d += PASSING_SUMS * VL) {
+      vf acc[PASSING_SUMS];
+      UNROLLED_FOR (c, PASSING_SUMS) acc[c] = vf_load(part + d + c * VL);
+      UNROLLED_FOR (key, PASSING_KEYS)
+        UNROLLED_FOR (c, PASSING_SUMS) acc[c] = vf_fma(vf_set(w[key]), el_load(v + key * step + d + c * VL), acc[c]);
+      UNROLLED_FOR (c, PASSING_SUMS) vf_store(part + d + c * VL, acc[c]);
+    }
+    for (; d < s->values; d += VL) {
+      vf sum = vf_load(part + d);
+      for (int64_t key = 0; key < n; key++) sum = vf_fma(vf_set(w[key]), load_row(v + key * step, d, p->Dv), sum);
+      vf_store(part + d, sum);
+    }
+  }
+  for (int64_t d = 0; d < s->values; d += VL) vf_store(o + d, vf_add(vf_load(o + d), vf_load(part + d)));
+}
+
+#endif
