@@ -30,14 +30,14 @@ attn_args attn_sequence_args(const struct attn_sequence *s, const struct attn_pr
 {
   const int64_t q_bytes = (int64_t)attn_element_bytes(p->dtype), kv_bytes = (int64_t)attn_element_bytes(p->kv_dtype);
   attn_args its = *args;
-  if (s->query0) {
-    its.q = (const char *)args->q + s->query0 * p->q.s * q_bytes;
-    its.o = (char *)args->o + s->query0 * p->o.s * q_bytes;
+  if (s->query0) { /* what has no elements may be NULL, and have any strides */
+    if (p->Dqk) its.q = (const char *)args->q + s->query0 * p->q.s * q_bytes;
+    if (p->Dv) its.o = (char *)args->o + s->query0 * p->o.s * q_bytes;
     if (args->lse) its.lse = args->lse + s->query0 * p->lse.s;
   }
   if (s->key0) {
-    its.k = (const char *)args->k + s->key0 * p->k.s * kv_bytes;
-    its.v = (const char *)args->v + s->key0 * p->v.s * kv_bytes;
+    if (p->Dqk) its.k = (const char *)args->k + s->key0 * p->k.s * kv_bytes;
+    if (p->Dv) its.v = (const char *)args->v + s->key0 * p->v.s * kv_bytes;
   }
   return its;
 }

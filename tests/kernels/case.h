@@ -12,7 +12,7 @@ enum arrangement {
   SEQUENCE = 's',   /* [B][S][H][D] */
   PADDED = 'p',     /* gaps after every dimension but d */
   TRANSPOSED = 't', /* [B][H][D][S]: d stride is S */
-  STEPPED = 'x',    /* every third element */
+  STEPPED = 'x',    /* every second element */
   BROADCAST = 'b',  /* one for all batches and heads (inputs only) */
   ONE_ROW = 'o',    /* one row for all positions (inputs only) */
 };

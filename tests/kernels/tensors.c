@@ -18,7 +18,7 @@ static attn_strides strides_of(char arrangement, int64_t H, int64_t S, int64_t D
   case SEQUENCE: return (attn_strides){S * H * D, D, H * D, 1};
   case PADDED: return (attn_strides){H * (S * (D + 3) + 7) + 11, S * (D + 3) + 7, D + 3, 1};
   case TRANSPOSED: return (attn_strides){H * D * S, D * S, 1, S};
-  case STEPPED: return (attn_strides){H * S * (3 * D + 1), S * (3 * D + 1), 3 * D + 1, 3};
+  case STEPPED: return (attn_strides){H * S * (2 * D + 1), S * (2 * D + 1), 2 * D + 1, 2};
   case BROADCAST: return (attn_strides){0, 0, D, 1};
   case ONE_ROW: return (attn_strides){H * D, D, 0, 1};
   }

@@ -340,6 +340,25 @@ static void nothing_to_see(void **state)
   for (int i = 0; i < 40; i++) assert_true(o[i] == 7);
 }
 
+/* Heads of no elements: their tensors are NULL, and strides of nothing may be anything. */
+static void nothing_to_multiply(void **state)
+{
+  (void)state;
+  static const int64_t q_starts[] = {0, 1, 2}, kv_starts[] = {0, 1, 3};
+  static const float v[] = {1, 2, 4};
+  attn_desc d = {.B = 2, .Hq = 1, .Hkv = 1, .Sq = 2, .Skv = 3, .Dv = 1, .flags = ATTN_Q_STARTS | ATTN_KV_STARTS};
+  d.q = d.k = (attn_strides){0, 0, INT64_MAX, 1};
+  float o[2] = {0}, lse[2] = {9, 9};
+  attn_args args = {.v = v, .o = o, .q_starts = q_starts, .kv_starts = kv_starts};
+  assert_int_equal(attn_forward(&d, NULL, &args), ATTN_OK);
+  assert_true(fabsf(o[0] - 1) < 1e-6f && fabsf(o[1] - 3) < 1e-6f); /* the means of the keys' values */
+  d.v = d.o = d.q;
+  d.Dv = 0;
+  args = (attn_args){.lse = lse, .q_starts = q_starts, .kv_starts = kv_starts};
+  assert_int_equal(attn_forward(&d, NULL, &args), ATTN_OK);
+  assert_true(fabsf(lse[0]) < 1e-6f && fabsf(lse[1] - logf(2)) < 1e-6f);
+}
+
 static void refused(attn_status got, attn_status expected, const char *field, const char *value)
 {
   if (got != expected) fail_msg("%s instead of %s (%s)", attn_status_name(got), attn_status_name(expected), field);
@@ -409,7 +428,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_as_if_alone), cmocka_unit_test(long_beside_short), cmocka_unit_test(the_most_parts),
-      cmocka_unit_test(over_a_cache),     cmocka_unit_test(nothing_to_see),    cmocka_unit_test(refusals),
+      cmocka_unit_test(over_a_cache),     cmocka_unit_test(nothing_to_see),    cmocka_unit_test(nothing_to_multiply),
+      cmocka_unit_test(refusals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
