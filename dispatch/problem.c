@@ -382,5 +382,5 @@ double attn_problem_flops(const struct attn_problem *p)
   double pairs = (double)p->Sq * (double)p->mask_length;
   if (right >= 0) pairs = sum_of_held(p->Sq, p->diagonal + right + 1, p->mask_length);
   if (p->window_left >= 0) pairs -= sum_of_held(p->Sq, p->diagonal - p->window_left, p->mask_length);
-  return 2 * pairs * (double)(p->Dqk + p->Dv) * (double)q_batches(p) * (double)p->Hq;
+  return 2 * pairs * ((double)p->Dqk + (double)p->Dv) * (double)q_batches(p) * (double)p->Hq;
 }

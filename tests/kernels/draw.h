@@ -23,7 +23,7 @@ static inline int64_t draw_below(struct draw *d, int64_t n)
 {
   if (!d->bytes) return rng_below(&d->rng, n);
   uint64_t x = draw_byte(d);
-  for (int64_t room = 256; room < n && room; room <<= 8) x = x << 8 | draw_byte(d);
+  for (uint64_t room = 256; room < (uint64_t)n && room; room <<= 8) x = x << 8 | draw_byte(d);
   return (int64_t)(x % (uint64_t)n); // NOLINT(clang-analyzer-core.DivideZero): no caller asks for one of none
 }
 

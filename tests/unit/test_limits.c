@@ -92,6 +92,10 @@ static void sizes_without_an_element(void **state)
   d.Skv = 5;
   d.Sq = INT64_MAX - 1;
   assert_refused(&d, NULL, ATTN_ERR_OVERFLOW, "Sq = 9223372036854775806", "address space");
+  struct attn_problem p;
+  d = (attn_desc){.B = 1, .Hq = 1, .Hkv = 1, .Dqk = INT64_MAX - 1, .Dv = 3};
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  assert_true(attn_problem_flops(&p) == 0);
 }
 
 /* Running it went through all batches. */
