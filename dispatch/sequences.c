@@ -5,7 +5,7 @@
 static int64_t div_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 /* Rows that keep the FMAs as busy as reading a key keeps the memory: of a unit with fewer, the keys are the cost. */
-enum { READING_ROWS = 12, UNITS_PER_THREAD = 6, LEAST_ROWS = 96 };
+enum { READING_ROWS = 12, UNITS_PER_THREAD = 6, LEAST_ROWS = 96, DECODE_TILE = 4 };
 
 /* Keys that a row sees, on average: exact without windows. */
 static double keys_of_row(const struct attn_problem *own, int64_t length)
@@ -60,7 +60,9 @@ static double measure(struct attn_sequence *s, int64_t *length, const struct att
 static void cut(struct attn_sequence *s, const struct attn_plan *plan, int64_t length, double cost, double wanted)
 {
   const struct attn_problem *p = &plan->problem;
-  const int64_t rows = p->G * s->queries, tile = s->kernel->row_tile;
+  /* Decode kernels multiply four rows at a time, and the sums of a single one may have another order: it must be the last.
+   */
+  const int64_t rows = p->G * s->queries, tile = s->kernel->key_span ? DECODE_TILE : s->kernel->row_tile;
   s->blocks = s->parts = 1;
   s->unit_rows = rows;
   if (!rows) return;
@@ -69,7 +71,8 @@ static void cut(struct attn_sequence *s, const struct attn_plan *plan, int64_t l
     s->span = keys ? attn_key_span(s->kernel, keys) : p->Skv;
     s->parts = keys ? div_up(keys, s->span) : 1;
   } else if (s->kernel->key_span || !(s->kernel->flags & ATTN_KERNEL_WHOLE_HEAD)) {
-    const int64_t most = plan->unit_rows / tile * tile, least = most < LEAST_ROWS ? most : div_up(LEAST_ROWS, tile) * tile;
+    const int64_t allowed = plan->unit_rows < s->kernel->unit_rows ? plan->unit_rows : s->kernel->unit_rows;
+    const int64_t most = allowed / tile * tile, least = most < LEAST_ROWS ? most : div_up(LEAST_ROWS, tile) * tile;
     double unit = (double)rows * wanted / cost;
     unit = unit < (double)least ? (double)least : unit > (double)most ? (double)most : unit;
     s->unit_rows = div_up(div_up(rows, div_up(rows, (int64_t)unit / tile * tile)), tile) * tile; /* of equal size */
