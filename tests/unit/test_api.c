@@ -234,6 +234,26 @@ static void own_workspace(void **state)
   free_buffers(&b);
 }
 
+static size_t workspace_of(int64_t batches, unsigned flags)
+{
+  attn_desc d = small_desc();
+  attn_plan *plan = NULL;
+  d.B = batches;
+  d.flags = flags;
+  assert_int_equal(attn_plan_create(&plan, &d, &(attn_options){.threads = 1}), ATTN_OK);
+  const size_t bytes = attn_plan_workspace_bytes(plan);
+  attn_plan_destroy(plan);
+  return bytes;
+}
+
+/* Only sequences of different lengths are dealt out one by one, and need room for that. */
+static void equal_batches_need_no_room_each(void **state)
+{
+  (void)state;
+  assert_true(workspace_of(1, 0) == workspace_of(100, 0));
+  assert_true(workspace_of(1, ATTN_KV_LENGTHS) < workspace_of(100, ATTN_KV_LENGTHS));
+}
+
 static void a_plan_tells_what_it_is(void **state)
 {
   (void)state;
@@ -286,11 +306,17 @@ static void a_mean_of_ones_is_one(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(default_strides),         cmocka_unit_test(default_scale),
-      cmocka_unit_test(explicit_zero_scale),     cmocka_unit_test(mask_defaults),
-      cmocka_unit_test(causal_offsets_saturate), cmocka_unit_test(empty_problems),
-      cmocka_unit_test(plans_are_reusable),      cmocka_unit_test(own_workspace),
-      cmocka_unit_test(a_plan_tells_what_it_is), cmocka_unit_test(a_mean_of_ones_is_one),
+      cmocka_unit_test(default_strides),
+      cmocka_unit_test(default_scale),
+      cmocka_unit_test(explicit_zero_scale),
+      cmocka_unit_test(mask_defaults),
+      cmocka_unit_test(causal_offsets_saturate),
+      cmocka_unit_test(empty_problems),
+      cmocka_unit_test(plans_are_reusable),
+      cmocka_unit_test(own_workspace),
+      cmocka_unit_test(a_plan_tells_what_it_is),
+      cmocka_unit_test(a_mean_of_ones_is_one),
+      cmocka_unit_test(equal_batches_need_no_room_each),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

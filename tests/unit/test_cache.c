@@ -121,6 +121,9 @@ static void bad_descriptions(void **state)
   d.page_size = 16;
   d.pages = 0;
   refused(attn_cache_create(&c, &d), ATTN_ERR_INVALID, "pages", "0");
+  d.pages = 20;
+  d.capacity = INT64_MAX / 16; /* the pages would fit, the tables of so many would not */
+  refused(attn_cache_create(&c, &d), ATTN_ERR_OVERFLOW, "20 pages of 16 tokens", NULL);
   assert_null(c);
 }
 

@@ -1,5 +1,6 @@
 /* Change points of series whose changes are known, because they were planted. */
 #include "../../bench/edivisive.h"
+#include "../../bench/welch.h"
 
 #include "../kernels/rng.h"
 
@@ -165,6 +166,39 @@ static void the_least_evidence(void **state)
   assert_int_equal(edivisive(x + 1, 9, 0, change), 0);
 }
 
+/* The smallest steps that are confirmed, of values that vary a little more from series to series: the p of some is the
+ * largest that counts, to the last bit. */
+static void the_largest_p(void **state)
+{
+  (void)state;
+  enum { N = 24, AT = N / 2, SERIES = 2000, WANTED = 3 };
+  int found = 0, s = 0;
+  for (; s < SERIES && found < WANTED; s++) {
+    double x[N], p = 0, low = 0, high = 4; /* p falls from one to the other */
+    for (int n = 0; n < 60 && p != EDIVISIVE_P; n++) {
+      const double by = (low + high) / 2;
+      for (int i = 0; i < N; i++) x[i] = i < AT ? (i + 1) % 2 : by + (i + 1) % 2 * (1.15 + s * 0x1p-13);
+      p = welch_t_test(x, AT, x + AT, N - AT);
+      *(p > EDIVISIVE_P ? &low : &high) = by;
+    }
+    if (p != EDIVISIVE_P) continue;
+    found++;
+    assert_int_equal(edivisive(x, N, 0, change), 1);
+    assert_true(change[0].at == AT && change[0].p == EDIVISIVE_P);
+  }
+  print_message("%d of %d series\n", found, s);
+  assert_int_equal(found, WANTED);
+}
+
+/* t^2 is infinite, and x of the incomplete beta function 0. */
+static void means_immeasurably_far_apart(void **state)
+{
+  (void)state;
+  const double near[] = {0, 1}, far[] = {1e200, 1e200};
+  assert_true(welch_t_test(near, 2, far, 2) == 0);
+  assert_true(welch_t_test(far, 2, near, 2) == 0);
+}
+
 /* Steps that two windows see, and each at another place. */
 static void windows_agree_on_one_place(void **state)
 {
@@ -248,6 +282,8 @@ int main(void)
       cmocka_unit_test(small_changes_do_not_count),
       cmocka_unit_test(equal_doubts),
       cmocka_unit_test(the_least_evidence),
+      cmocka_unit_test(the_largest_p),
+      cmocka_unit_test(means_immeasurably_far_apart),
       cmocka_unit_test(windows_agree_on_one_place),
       cmocka_unit_test(the_better_place_stays),
       cmocka_unit_test(edges),

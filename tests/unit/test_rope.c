@@ -74,6 +74,22 @@ static void frequencies_and_angles_follow_the_formulas(void **state)
     }
 }
 
+/* Of one head only the stride of heads may be 0: only where all three are do the rows lie one after another. */
+static void rows_lie_as_the_strides_say(void **state)
+{
+  (void)state;
+  enum { N = 3, STEP = DIMS + 5, FIRST = 7 };
+  attn_rope *rope = make(&ropes[0]);
+  float *apart = pattern(N * STEP, 1), *wanted = pattern(N * STEP, 1);
+  for (int64_t n = 0; n < N; n++)
+    assert_int_equal(attn_rope_apply(rope, ATTN_F32, wanted + n * STEP, 1, 1, DIMS, (attn_strides){0}, FIRST + n), ATTN_OK);
+  assert_int_equal(attn_rope_apply(rope, ATTN_F32, apart, 1, N, DIMS, (attn_strides){0, 0, STEP, 1}, FIRST), ATTN_OK);
+  assert_memory_equal(wanted, apart, N * STEP * sizeof *wanted);
+  attn_rope_destroy(rope);
+  free(apart);
+  free(wanted);
+}
+
 static int check(const struct attn_kernel *kernel, const attn_rope *rope, int64_t queries)
 {
   enum { KEYS = 70, D = DIMS + 5, DV = 20, HQ = 4, HKV = 2, B = 2 };
@@ -204,6 +220,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frequencies_and_angles_follow_the_formulas),
+      cmocka_unit_test(rows_lie_as_the_strides_say),
       cmocka_unit_test(every_kernel_turns_its_queries),
       cmocka_unit_test(a_cache_turns_what_is_appended),
       cmocka_unit_test(bad_ropes_are_refused),
