@@ -37,7 +37,7 @@ def sanitized(*commands):  # (a static program cannot be)
 
 
 FWD, DECODE, SCALAR = harness("fwd_f32_avx512"), harness("decode_f32_avx512"), harness("fwd_f32_scalar")
-PAIRS, MMLA = harness("fwd_bf16_avx512bf16"), harness("fwd_bf16_neonbf16")
+PAIRS, MMLA, QUADS = harness("fwd_bf16_avx512bf16"), harness("fwd_bf16_neonbf16"), harness("decode_i8_avx512")
 # What sees the dispatcher as a whole, after the tests of a file itself; last what reads and writes beyond its memory.
 API = tests("errors", "limits", "api", "select", "tuning", "cache", "scores", "sequences", "merge", "rope", "threads") + [harness("fwd_f32_avx2", "decode_f32_avx2")]
 EDIVISIVE = [["test_edivisive"]]
@@ -57,6 +57,10 @@ FILES = [
     ("kernels/template/tile_broadcast.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/decode.h", ["kernels/x86/decode_f32_avx512"], [DECODE, harness("decode_f16_avx512", "decode_i8_avx512")]),
     ("kernels/template/decode_tiles.h", ["kernels/x86/decode_f32_avx512"], [DECODE]),
+    ("kernels/template/decode_ahead.h", ["kernels/x86/decode_f32_avx512"], [DECODE]),
+    ("kernels/template/decode_passing.h", ["kernels/x86/decode_f32_avx512"], [DECODE, ["test_cache"]]),
+    ("kernels/template/decode_quads.h", ["kernels/x86/decode_i8_avx512"], [QUADS, ["test_cache"]]),
+    ("kernels/x86/quads_avx512.h", ["kernels/x86/decode_i8_avx512"], [QUADS, ["test_cache"]]),
     ("kernels/template/linear.h", ["kernels/x86/linear_f32_avx512"], tests("layer", "rope") + sanitized(["test_layer"])),
     ("kernels/scores.h", ["kernels/x86/fwd_f32_avx512", "kernels/x86/decode_f32_avx512"], [FWD, DECODE]),
     ("kernels/template/naive.h", ["kernels/x86/naive_f32_avx512"], [harness("naive_f32_avx512")]),
