@@ -187,8 +187,8 @@ enum {
   ATTN_KERNEL_FLOAT_CACHES = 1u << 4  /* reads caches of f32, f16 and bf16, whatever its dtype, with q and o of any type */
 };
 
-/* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys as
- * well. More are worth packing K and V. */
+/* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys
+ * as well. More are worth packing K and V. */
 enum { ATTN_CACHE_FEW_ROWS = 256 };
 
 /* The split of a head's keys: at most ATTN_MOST_PARTS parts. */

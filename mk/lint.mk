@@ -38,6 +38,6 @@ ANALYZER_FILES = $(filter-out $(NO_LIBPQ),$(filter dispatch/% bench/% tools/% ex
 lint-analyzer: $(ANALYZER_FILES:%=lint-analyzer/%)
 lint-analyzer/%: $(BUILD)/gen/build_info.h $(BUILD)/gen/evidence_list.h
 	@$(ANALYZER) $(CSTD) -fanalyzer -Werror -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value -fopenmp \
-	  -Iinclude -I$(BUILD)/gen $(CPPFLAGS) $(TIDY_FLAGS) -S -o /dev/null $*
+	  -Iinclude -I$(BUILD)/gen $(CPPFLAGS) $(FLAGS_$(call kernel_suffix,$*)) $(TIDY_FLAGS) -S -o /dev/null $*
 
 .PHONY: format lint lint-format lint-hygiene lint-cppcheck lint-analyzer lint-tidy
