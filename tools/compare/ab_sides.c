@@ -33,6 +33,7 @@ static char **make_env(const char *list, struct complaint *why)
   if (copy) env = calloc((size_t)n + strlen(list) + 2, sizeof *env);
   if (!env) {
     complaint_set(why, "no memory");
+    free(copy);
     return NULL;
   }
   memcpy(env, environ, (size_t)n * sizeof *env);
