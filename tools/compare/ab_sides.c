@@ -24,28 +24,28 @@ static enum ab_sort sort_of(const char *text, const char **value)
 
 extern char **environ;
 
-/* This process's environment with the variables of "NAME=VALUE,...": a copy that lives as long as the process. */
+/* This process's environment with the variables of "NAME=VALUE,...", whose text stands behind the pointers. */
 static char **make_env(const char *list, struct complaint *why)
 {
-  int n = 0;
-  char *copy = strdup(list), **env = NULL;
+  const size_t bytes = strlen(list) + 1;
+  size_t n = 0;
   while (environ[n]) n++;
-  if (copy) env = calloc((size_t)n + strlen(list) + 2, sizeof *env);
+  const size_t most = n + bytes + 1;
+  char **env = calloc(1, most * sizeof *env + bytes);
   if (!env) {
     complaint_set(why, "no memory");
-    free(copy);
     return NULL;
   }
-  memcpy(env, environ, (size_t)n * sizeof *env);
+  memcpy(env, environ, n * sizeof *env);
+  char *copy = memcpy(env + most, list, bytes);
   for (char *save, *entry = strtok_r(copy, ",", &save); entry; entry = strtok_r(NULL, ",", &save)) {
     const size_t length = strcspn(entry, "=");
     if (!entry[length] || !length) {
       complaint_set(why, "env: '%s' is not NAME=VALUE", entry);
       free(env);
-      free(copy);
       return NULL;
     }
-    int at = 0;
+    size_t at = 0;
     while (at < n && strncmp(env[at], entry, length + 1)) at++;
     env[at] = entry;
     n += at == n;
