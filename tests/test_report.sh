@@ -91,7 +91,11 @@ rng, good = random.Random(5), open("run.json", "rb").read()
 codes = []
 for i in range(120):
     bad = bytearray(good)
-    for _ in range(rng.randint(1, 4)):
+    harmless = i % 10 == 0  # else it would hang on the file's length how many are good
+    if harmless:
+        at = bad.index(b"\n", rng.randrange(len(bad) // 2))
+        bad[at:at] = b" " * rng.randint(1, 9)
+    for _ in range(0 if harmless else rng.randint(1, 4)):
         at, what = rng.randrange(len(bad)), rng.randrange(5)
         if what == 0:
             bad[at] = rng.randrange(256)
@@ -109,7 +113,7 @@ for i in range(120):
         assert done.returncode in fine, (i, command, done)
         assert done.returncode != 2 or done.stderr.strip(), (i, command, done)
         codes.append(done.returncode)
-assert codes.count(2) > 100 and codes.count(0) + codes.count(5) > 10, codes
+assert codes.count(2) > 100 and codes.count(0) + codes.count(5) >= 24, codes
 END
 check 'files changed at random' python3 fuzz.py "$attnbench"
 
