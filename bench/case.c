@@ -1,7 +1,8 @@
 #include "case.h"
 
+#include "refuse.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,16 +36,6 @@ enum { WIDTHS = sizeof widths / sizeof *widths };
 static const long long size_limit = 1ll << 31, thread_limit = 4096;
 
 static int64_t *field_at(struct bench_shape *shape, size_t offset) { return (int64_t *)((char *)shape + offset); }
-
-static bool fail(char *error, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool fail(char *error, size_t bytes, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  vsnprintf(error, bytes, format, args);
-  va_end(args);
-  return false;
-}
 
 /* "key:number" with a plain decimal number in least..limit. */
 static bool parse_field(int64_t *value, const char *field, const char *key, long long least, long long limit, char *error,

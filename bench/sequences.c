@@ -1,22 +1,13 @@
 #include "sequences.h"
 
+#include "refuse.h"
+
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const int64_t most_length = (int64_t)1 << 31;
-
-static bool fail(char *error, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool fail(char *error, size_t bytes, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  vsnprintf(error, bytes, format, args);
-  va_end(args);
-  return false;
-}
 
 /* A plain decimal number from 1 to most; *text moves behind it. */
 static bool take_number(int64_t *value, const char **text, int64_t most)

@@ -1,24 +1,14 @@
 #include "verify.h"
 
 #include "bound.h"
+#include "refuse.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MARGIN_BYTES = 256, CANARY = 0xa5 };
-
-static bool fail(char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool fail(char *why, size_t bytes, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  vsnprintf(why, bytes, format, args);
-  va_end(args);
-  return false;
-}
 
 /* The largest sum of p|v| over the elements of a row, NaN left aside. */
 static double largest_weight(const struct grid_case *c, int64_t b, int64_t h, const double *probability)
