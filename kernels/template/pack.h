@@ -32,9 +32,12 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
   const int64_t whole = p->q.d == 1 ? p->Dqk / TB * TB : 0;
   const vf factor = vf_set(p->q_factor);
   const int64_t rows = row_end - row < MR ? row_end - row : MR;
-  int64_t src[ROWS];
+  int64_t src[ROWS],
+      soon[MR]; /* the next tile's: its rows are as many short streams, which no hardware prefetcher follows */
   for (int64_t i = 0; i < rows; i++) src[i] = attn_q_at(u, row + i);
-  for (int64_t d = 0; d < whole; d += TB)
+  for (int64_t i = 0; i < MR; i++) soon[i] = attn_q_at(u, row + MR + i < row_end ? row + MR + i : row_end - 1);
+  for (int64_t d = 0; d < whole; d += TB) {
+    for (int64_t i = 0; i < MR; i++) __builtin_prefetch((const element *)u->q + soon[i] + d);
     for (int64_t i = 0; i < ROWS; i += TB) {
       float block[TB][TB];
       for (int64_t r = 0; r < TB; r++)
@@ -42,6 +45,7 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
           vf_store(&block[r][c], i + r < rows ? vf_mul(load_query(u, src[i + r] + d + c), factor) : vf_zero());
       vf_transpose_block(dst + d * MR + i, MR, block[0], TB);
     }
+  }
   for (int64_t d = whole; d < p->Dqk; d++)
     for (int64_t i = 0; i < MR; i++)
       dst[d * MR + i] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;

@@ -10,7 +10,11 @@
 #include "../kernel.h"
 #include "unroll.h"
 
-enum { NR = NV * VL, SHORT_MR = MR / 2 };
+enum {
+  NR = NV * VL,
+  SHORT_MR = MR / 2,
+  QK_DIVIDES = 1 /* sums stay where they are: qk_tile() may be called for parts of the depth */,
+};
 #ifndef ATTN_PAIRS
 #define vf_step vf_fma
 #endif

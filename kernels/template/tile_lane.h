@@ -9,7 +9,11 @@
 #include "../kernel.h"
 #include "unroll.h"
 
-enum { NR = NV * VL, SHORT_MR = 0 /* there is none */ };
+enum {
+  NR = NV * VL,
+  SHORT_MR = 0 /* there is none */,
+  QK_DIVIDES = 0,
+};
 _Static_assert(MR % VL == 0, "a column of Q is whole vectors");
 
 /* acc += Q K^T over `depth` elements of the heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are

@@ -9,7 +9,12 @@
 #include "../kernel.h"
 #include "unroll.h"
 
-enum { NR = NV * VL, SHORT_MR = 0 /* there is none */, BLOCK_COLUMNS = VL / 2 };
+enum {
+  NR = NV * VL,
+  SHORT_MR = 0 /* there is none */,
+  BLOCK_COLUMNS = VL / 2,
+  QK_DIVIDES = 0,
+};
 _Static_assert(VL == 4 && MR % 2 == 0, "blocks of 2x2");
 
 /* Blocks [MR/2][nv * BLOCK_COLUMNS] of the sums acc, and back. */

@@ -6,3 +6,4 @@
 
 const struct exp2_version exp2_avx512 = {"avx512", ATTN_COMPILED_FEATURES, 2, -INFINITY, run};
 const struct exp2_version exp2_avx512_in_range = {"avx512 in range", ATTN_COMPILED_FEATURES, 2, -125, run_in_range};
+const struct exp2_version exp2_avx512_lean = {"avx512 lean", ATTN_COMPILED_FEATURES, 2, -125, run_lean};

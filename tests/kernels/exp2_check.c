@@ -6,18 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct exp2_version exp2_scalar, exp2_avx2, exp2_avx2_in_range, exp2_avx512, exp2_avx512_in_range, exp2_neon,
-    exp2_neon_in_range;
+extern const struct exp2_version exp2_scalar, exp2_avx2, exp2_avx2_in_range, exp2_avx2_lean, exp2_avx512,
+    exp2_avx512_in_range, exp2_avx512_lean, exp2_neon, exp2_neon_in_range;
 const struct exp2_version *const exp2_versions[] = {
 #if defined(__x86_64__)
-    &exp2_avx512, &exp2_avx512_in_range,
-    &exp2_avx2,   &exp2_avx2_in_range,
+    &exp2_avx512,        &exp2_avx512_in_range,
+    &exp2_avx512_lean,   &exp2_avx2,
+    &exp2_avx2_in_range, &exp2_avx2_lean,
 #elif defined(__aarch64__)
     &exp2_neon, &exp2_neon_in_range,
 #endif
-    &exp2_scalar, NULL};
+    &exp2_scalar,        NULL};
 
-enum { CHUNK = 1024, MOST_VERSIONS = 6, THREADS = 2 };
+enum { CHUNK = 1024, MOST_VERSIONS = 8, THREADS = 2 };
 /* Bit patterns of 127, of -126 and of the sign. */
 #define BITS_127 0x42fe0000u
 #define BITS_126 0x42fc0000u

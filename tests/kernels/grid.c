@@ -86,6 +86,15 @@ static void tile_edges(struct visitor *g)
         c.desc.flags = causal ? ATTN_CAUSAL : 0;
         emit(g, c);
       }
+  /* Where a group of row tiles ends: what its last one leaves to the tile after it, which is whole, or not. */
+  for (int64_t behind = 1; behind <= mr; behind += mr - 1) {
+    struct check_case c = plain("groups-of-tiles");
+    c.desc.Sq = 96 / mr * mr + behind;
+    c.desc.Skv = 64;
+    c.desc.Dqk = c.desc.Dv = 8;
+    emit(g, c);
+    if (mr == 1) break;
+  }
 }
 
 static void head_sizes(struct visitor *g)
@@ -310,6 +319,17 @@ static void values(struct visitor *g)
       if (masked) set_mask(&c, ATTN_MASK_BOOL, PATTERN_TILES, "", 1);
       emit(g, c);
     }
+  /* The same runs of a block mask, which lets a tile wait with the weights of whole ones; the last one is not whole. */
+  for (size_t i = 0; i < 2 * COUNT(moving); i++) {
+    struct check_case c = plain("values-blocks");
+    c.desc.Sq = g->kernel->row_tile + 2;
+    c.desc.Skv = 138 + 32 * (int64_t)(i % 4);
+    c.desc.Dqk = 16;
+    c.desc.Dv = 32;
+    c.data = moving[i % COUNT(moving)];
+    set_blocks(&c, 64, 32, "");
+    emit(g, c);
+  }
   /* A last panel of V that is narrower than the others, in more than one block of keys. */
   for (int i = 0; i < 2; i++) {
     struct check_case c = plain("values-wide");

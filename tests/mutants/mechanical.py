@@ -50,6 +50,8 @@ def dispatch(*names):
 # file, the objects that hold it (to tell equal code), the commands that must notice
 FILES = [
     ("kernels/template/fwd_stream.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
+    ("kernels/template/stream.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
+    ("kernels/template/weigh.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/panels.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/pack.h", ["kernels/x86/fwd_f32_avx512"], [FWD, ["test_rope"]]),
     ("kernels/template/pack_pairs.h", ["kernels/x86/fwd_bf16_avx512bf16"], [PAIRS, ["test_rope"]]),

@@ -1,0 +1,92 @@
+/* What fwd_stream.h works on: a unit's rows and the packed block, in scratch memory. Included after the tile (MR, NR) and
+ * the packing. */
+#ifndef ATTN_STREAM_H
+#define ATTN_STREAM_H
+
+#include "../kernel.h"
+
+enum {
+  BLOCK_KEYS = 256,           /* at most, for any head size; a bit of 32 for each panel of NR */
+  P_STRIDE = BLOCK_KEYS + 16, /* not a power of two: rows of P fall into different cache sets */
+  GROUP_TILES = 96 / MR,      /* row tiles whose P is alive at a time, if the plan does not say */
+  MOST_GROUP_TILES = 384 / MR,
+  UNIT_ROWS = 2112 / MR * MR
+};
+static const struct attn_blocking stream_blocking_step = {NR, MR, MR},
+                                  stream_blocking_most = {BLOCK_KEYS / NR * NR, MOST_GROUP_TILES *MR, 7680 / MR *MR};
+
+struct stream {
+  const struct attn_unit *unit;
+  int64_t tiles, block_keys, group_tiles, values; /* values: Dv rounded up to whole vectors */
+  struct attn_row *row;                           /* [tiles * MR]; rows of padding repeat the last one */
+  float *max;                                     /* [tiles * MR] reference of the exponentials */
+  float *sum;                                     /* [tiles * MR][VL] */
+  float *packed_sum; /* the same of the weights as they were packed, if that rounds them (PACKED > 1) */
+  float *q;          /* [tiles][packed(Dqk)][MR] */
+  float *o;          /* output.h: tile by tile */
+  float *k, *v;      /* the block, packed */
+  float *p;          /* [group_tiles + 1][MR][P_STRIDE] scores, then weights: see slot_of() */
+  float *highest;    /* [MR][VL] of a tile's shifted scores: weigh.h */
+  float *lanes;      /* [MR][NV][VL] sums of the weights of the tile that waits */
+  struct waiting {
+    float *p; /* of that tile; NULL: none waits */
+    int64_t tile, from, at, to; /* keys [from, to) of the block; those from `at` on are still scores */
+  } waiting;
+};
+
+/* Rows of tile t that are none of padding; the tile of SHORT_MR rows is for those that have few. */
+static inline int64_t rows_of(const struct stream *s, int64_t t)
+{
+  const int64_t rows = s->unit->row1 - s->unit->row0 - t * MR;
+  return rows < MR ? rows : MR;
+}
+
+/* A group's tiles and the one after it have their P at the same time. */
+static inline int64_t slot_of(const struct stream *s, int64_t t) { return t % (s->group_tiles + 1); }
+static inline float *weights_of(const struct stream *s, int64_t t) { return s->p + slot_of(s, t) * MR * P_STRIDE; }
+
+/* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */
+static inline int64_t stream_block_keys(const struct attn_problem *p)
+{
+  int64_t keys = p->blocking.block_keys ? p->blocking.block_keys : 65536 / (p->Dqk + p->Dv) / NR * NR;
+  if (keys > BLOCK_KEYS) keys = BLOCK_KEYS;
+  if (keys > round_up(p->Skv, NR)) keys = round_up(p->Skv, NR);
+  return keys < NR ? NR : keys;
+}
+
+/* Lays the scratch out from base; with base NULL only counts. Returns the bytes. */
+static inline size_t stream_layout(struct stream *s, const struct attn_problem *p, int64_t rows, char *base)
+{
+  size_t used = 0;
+  s->tiles = round_up(rows, MR) / MR;
+  s->block_keys = stream_block_keys(p);
+  s->group_tiles = p->blocking.group_rows ? p->blocking.group_rows / MR : GROUP_TILES;
+  if (s->group_tiles > s->tiles) s->group_tiles = s->tiles;
+  s->values = round_up(p->Dv, VL);
+#define TAKE(field, count)                                                                                                 \
+  do {                                                                                                                     \
+    if (base) s->field = (void *)(base + used);                                                                            \
+    used += ((size_t)(count) * sizeof *s->field + 63) & ~(size_t)63;                                                       \
+  } while (0)
+  TAKE(row, s->tiles * MR);
+  TAKE(max, s->tiles * MR);
+  TAKE(sum, s->tiles * MR * VL);
+  TAKE(packed_sum, PACKED > 1 ? s->tiles * MR * VL : 0);
+  TAKE(q, s->tiles * MR * packed(p->Dqk) + TB); /* packed in blocks of TB */
+  TAKE(o, s->tiles * MR * s->values);
+  TAKE(k, s->block_keys * packed(p->Dqk));
+  TAKE(v, packed(s->block_keys) * s->values);
+  TAKE(p, (s->group_tiles + 1) * MR * P_STRIDE);
+  TAKE(highest, QK_DIVIDES ? MR * VL : 0);
+  TAKE(lanes, QK_DIVIDES ? MR * NV * VL : 0);
+#undef TAKE
+  return used;
+}
+
+static inline size_t stream_scratch_bytes(const struct attn_problem *p, int64_t rows)
+{
+  struct stream s;
+  return stream_layout(&s, p, rows, NULL);
+}
+
+#endif

@@ -1,0 +1,212 @@
+/* From scores to weights, row by row, in place: what fwd_stream.h does between its two products.
+ *
+ * A row keeps a reference close to its maximum and raises it only when a score exceeds it by more than RAISE; then its sum
+ * and O are rescaled, rarely. P <= 2^RAISE is harmless in f32. So in nearly every row of nearly every block one test says
+ * that all scores are plain, i.e. in the range of a fast exponential, and no maximum is needed. The reference starts at
+ * -FLT_MAX: the first live block sets it.
+ *
+ * A tile that hides nothing may wait with its exponentials: they are done between the multiply-adds of the next tile's
+ * scores, which leave the ports of additions, shifts and stores idle. */
+#ifndef ATTN_WEIGH_H
+#define ATTN_WEIGH_H
+
+#include "stream.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define RAISE 8.0f
+/* A plain score is at most DEPTH below its row's reference and RAISE above: score - reference + DEPTH is in [0, DEPTH +
+ * RAISE]. That far down a weight of 2^-126 or the nothing that the fast exponential makes of it are the same. */
+#define DEPTH 126.0f
+
+/* memset() of so little would be a slow instruction of the compiler's choice. */
+static inline void zero_vectors(float *p, int64_t n)
+{
+  for (int64_t i = 0; i < n; i++) vf_store(p + i * VL, vf_zero());
+}
+
+/* Row i of tile t has a score, `top`, that exceeds its reference by more than RAISE. p: the row's weights in this block, of
+ * which `done` exist. */
+static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, float *p, int64_t done)
+{
+  const int64_t r = t * MR + i;
+  const float rescale = attn_exp2(s->max[r] - top);
+  s->max[r] = top;
+  if (!vf_any_above(vf_load(s->sum + r * VL), 0)) return; /* all weights so far are 0 */
+  for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
+  for (int64_t l = 0; PACKED > 1 && l < VL; l++) s->packed_sum[r * VL + l] *= rescale;
+  scale_weights(p - i * P_STRIDE, i, P_STRIDE, done, rescale);
+  for (int64_t left = 0; left < s->values; left += NR) {
+    const int64_t width = s->values - left < NR ? s->values - left : NR;
+    float *o = s->o + tile_row_at(t, i, left, s->values);
+    for (int64_t d = 0; d < width; d++) o[d] *= rescale;
+  }
+}
+
+/* Raises the reference of row i of tile t to the largest of the scores p[from..to) if that exceeds it by more than RAISE.
+ */
+__attribute__((noinline)) static void follow_max(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+{
+  vf top[NV];
+  UNROLLED_FOR (l, NV) top[l] = vf_set(-FLT_MAX);
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) top[l] = vf_max(vf_load(p + j + l * VL), top[l]);
+  UNROLLED_FOR (l, NV) top[0] = vf_max(top[l], top[0]);
+  if (!vf_any_above(vf_sub(top[0], vf_set(s->max[t * MR + i])), RAISE)) return;
+  raise_max(s, t, i, vf_hmax(top[0]), p, from);
+}
+
+/* Always in this order: the bits of a row must not depend on which function weighs it. */
+static inline void add_sums(float *lanes, const vf sum[NV])
+{
+  vf all = vf_load(lanes);
+  UNROLLED_FOR (l, NV) all = vf_add(all, sum[l]);
+  vf_store(lanes, all);
+}
+
+/* The weights [from, to) of row i of a tile are complete: packs them. */
+static inline void pack_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+{
+  const vf sum = pack_weights(p, i, P_STRIDE, from, to);
+  float *lanes = s->packed_sum + (t * MR + i) * VL;
+  if (PACKED > 1) vf_store(lanes, vf_add(vf_load(lanes), sum));
+}
+
+/* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
+__attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+{
+  const int64_t r = t * MR + i;
+  follow_max(s, t, i, p, from, to);
+  const vf max = vf_set(s->max[r]);
+  vf sum[NV];
+  UNROLLED_FOR (l, NV) sum[l] = vf_zero();
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_load(p + j + l * VL), weight = vf_hide(vf_exp2(vf_sub(score, max)), score);
+      vf_store(p + j + l * VL, weight);
+      sum[l] = vf_add(sum[l], weight);
+    }
+  add_sums(s->sum + r * VL, sum);
+}
+
+/* Scores p[from..to) become x. Up to VL - 1 floats behind them do as well: of the next panel, which is not there. */
+static inline void set_scores(float *p, int64_t from, int64_t to, vf x)
+{
+  if (from < to) vf_store(p + from, x);
+  for (int64_t j = to - (to - from) / VL * VL; j < to; j += VL) vf_store(p + j, x);
+}
+
+/* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR; keys [end, to) are
+ * hidden: they lie behind the last one. While their scores are the lowest plain ones, no test tells them from the others;
+ * their weights of 2^-126 change no sum, and nobody reads them. */
+static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to, int64_t end)
+{
+  const int64_t r = t * MR + i;
+  if (s->max[r] == -FLT_MAX) { /* the row's first live keys */
+    set_scores(p, end, to, vf_set(-INFINITY));
+    follow_max(s, t, i, p, from, to);
+  }
+  const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]);
+  vf highest[NV], sum[NV];
+  set_scores(p, end, to, vf_sub(max, vf_set(DEPTH)));
+  UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) highest[l] = vf_max_bits(highest[l], vf_add(vf_load(p + j + l * VL), shift));
+  UNROLLED_FOR (l, NV) highest[0] = vf_max_bits(highest[0], highest[l]);
+  if (vf_any_beyond(highest[0], DEPTH + RAISE)) {
+    set_scores(p, end, to, vf_set(-INFINITY));
+    weigh_any(s, t, i, p, from, to);
+    return;
+  }
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf weight = vf_exp2_in_range(vf_sub(vf_load(p + j + l * VL), max));
+      vf_store(p + j + l * VL, weight);
+      sum[l] = vf_add(sum[l], weight);
+    }
+  add_sums(s->sum + r * VL, sum);
+}
+
+/* Weights of a row from its raw scores p[from..to) and an additive mask in f32, if all are plain (weigh_row): the mask is
+ * added on the way, twice, which costs less than to store the sum. False: nothing was done. */
+static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p, const float *mask, int64_t from,
+                                int64_t to)
+{
+  const int64_t r = t * MR + i;
+  if (s->max[r] == -FLT_MAX) return false;
+  const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]), log2e = vf_set(ATTN_LOG2E);
+  vf highest[NV], sum[NV];
+  UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_fma(log2e, vf_load(mask + j + l * VL), vf_load(p + j + l * VL));
+      highest[l] = vf_max_bits(highest[l], vf_add(score, shift));
+    }
+  UNROLLED_FOR (l, NV) highest[0] = vf_max_bits(highest[0], highest[l]);
+  if (vf_any_beyond(highest[0], DEPTH + RAISE)) return false;
+  for (int64_t j = from; j < to; j += NR)
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_fma(log2e, vf_load(mask + j + l * VL), vf_load(p + j + l * VL));
+      const vf weight = vf_exp2_in_range(vf_sub(score, max));
+      vf_store(p + j + l * VL, weight);
+      sum[l] = vf_add(sum[l], weight);
+    }
+  add_sums(s->sum + r * VL, sum);
+  return true;
+}
+
+/* One row's weights of one panel of the tile that waits. */
+ALWAYS_INLINE void weigh_waiting(float *restrict p, float *restrict lanes, const float *reference)
+{
+  const float *constants = vf_exp2_constants();
+  UNROLLED_FOR (l, NV) {
+    const vf weight = vf_exp2_lean(vf_sub(vf_load(p + l * VL), vf_set(*reference)), constants);
+    vf_store(p + l * VL, weight);
+    vf_store(lanes + l * VL, vf_add(vf_load(lanes + l * VL), weight));
+  }
+}
+
+/* P of the tile that waits is complete after this, and its rows' sums are. */
+static inline void finish_waiting(struct stream *s)
+{
+  struct waiting *w = &s->waiting;
+  if (!w->p) return;
+  for (; w->at < w->to; w->at += NR)
+    for (int64_t i = 0; i < MR; i++)
+      weigh_waiting(w->p + i * P_STRIDE + w->at, s->lanes + i * NR, s->max + w->tile * MR + i);
+  for (int64_t i = 0; i < MR; i++) {
+    vf sum[NV];
+    UNROLLED_FOR (l, NV) sum[l] = vf_load(s->lanes + i * NR + l * VL);
+    add_sums(s->sum + (w->tile * MR + i) * VL, sum);
+    pack_row(s, w->tile, i, w->p, w->from, w->to);
+  }
+  w->p = NULL;
+}
+
+/* Whether the scores of row i in keys [from, to) are plain, now that its reference may be raised to their maximum. */
+static inline bool settle_row(struct stream *s, int64_t t, int64_t i, float *row, int64_t from, int64_t to)
+{
+  vf highest = vf_zero();
+  follow_max(s, t, i, row, from, to);
+  const vf shift = vf_set(DEPTH - s->max[t * MR + i]);
+  for (int64_t j = from; j < to; j += VL) highest = vf_max_bits(highest, vf_add(vf_load(row + j), shift));
+  return !vf_any_beyond(highest, DEPTH + RAISE);
+}
+
+/* Lets the weights of tile t, all of whose rows see all keys [from, to), wait. Its shifted scores are at most s->highest.
+ * False: some scores are not plain, nothing waits. */
+static inline bool wait_to_weigh(struct stream *s, int64_t t, float *p, int64_t from, int64_t to)
+{
+  vf highest = vf_zero();
+  UNROLLED_FOR (i, MR) highest = vf_max_bits(highest, vf_load(s->highest + i * VL));
+  for (int64_t i = 0; i < MR && vf_any_beyond(highest, DEPTH + RAISE); i++)
+    if (vf_any_beyond(vf_load(s->highest + i * VL), DEPTH + RAISE) && !settle_row(s, t, i, p + i * P_STRIDE, from, to))
+      return false;
+  zero_vectors(s->lanes, MR * NV);
+  s->waiting = (struct waiting){p, t, from, from, to};
+  return true;
+}
+
+#endif
