@@ -5,7 +5,7 @@
 #include <string.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static uint32_t features;
+static uint32_t features, quirks;
 static char model[64];
 
 #if defined(__x86_64__)
@@ -19,10 +19,22 @@ static uint64_t xgetbv0(void)
   return (uint64_t)high << 32 | low;
 }
 
+/* "AuthenticAMD", family 0x19: Zen 3 and 4. */
+static uint32_t quirks_of_family(void)
+{
+  uint32_t a, b, c, d;
+  if (!__get_cpuid(0, &a, &b, &c, &d) || b != signature_AMD_ebx || c != signature_AMD_ecx || d != signature_AMD_edx)
+    return 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+  const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff);
+  return family == 0x19 ? ATTN_QUIRK_READS_UNASKED : 0;
+}
+
 static void detect(void)
 {
   enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6 };
   uint32_t a, b, c, d, brand[12] = {0};
+  quirks = quirks_of_family();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
     for (uint32_t leaf = 0; leaf < 3; leaf++) {
       uint32_t *w = brand + 4 * leaf;
@@ -90,6 +102,14 @@ uint32_t attn_cpu_features(void)
   pthread_once(&once, detect);
   return features;
 }
+
+uint32_t attn_cpu_quirks(void)
+{
+  pthread_once(&once, detect);
+  return quirks;
+}
+
+const char *attn_quirk_name(uint32_t bit) { return bit == ATTN_QUIRK_READS_UNASKED ? "reads-unasked" : NULL; }
 
 const char *attn_cpu_model(void)
 {

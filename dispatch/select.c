@@ -70,15 +70,28 @@ static attn_status parse_kernel(const struct attn_kernel **kernel, const char *w
   return ATTN_OK;
 }
 
+/* "none", or the one quirk that there is. */
+static attn_status parse_quirks(uint32_t *quirks, const char *value)
+{
+  *quirks = 0;
+  if (!strcmp(value, "none")) return ATTN_OK;
+  for (uint32_t bit = 1; attn_quirk_name(bit); bit <<= 1)
+    if (!strcmp(value, attn_quirk_name(bit))) *quirks = bit;
+  if (*quirks) return ATTN_OK;
+  return attn_fail(ATTN_ERR_ENVIRONMENT, "ATTN_QUIRKS=%s: no such quirk; valid: none, %s", value,
+                   attn_quirk_name(ATTN_QUIRK_READS_UNASKED));
+}
+
 attn_status attn_restrictions_get(struct attn_restrictions *r, const attn_options *options)
 {
-  *r = (struct attn_restrictions){.features = attn_cpu_features(), .isa = ATTN_ISA_COUNT};
-  const char *isa = getenv("ATTN_ISA"), *kernel = getenv("ATTN_KERNEL");
+  *r = (struct attn_restrictions){.features = attn_cpu_features(), .quirks = attn_cpu_quirks(), .isa = ATTN_ISA_COUNT};
+  const char *isa = getenv("ATTN_ISA"), *kernel = getenv("ATTN_KERNEL"), *quirks = getenv("ATTN_QUIRKS");
   attn_status status = ATTN_OK;
   if (isa && *isa) status = parse_isa(&r->isa, "ATTN_ISA", isa);
   if (!status && options && options->isa) status = parse_isa(&r->isa, "options.isa", options->isa);
   if (!status && kernel && *kernel) status = parse_kernel(&r->kernel, "ATTN_KERNEL", kernel);
   if (!status && options && options->kernel) status = parse_kernel(&r->kernel, "options.kernel", options->kernel);
+  if (!status && quirks && *quirks) status = parse_quirks(&r->quirks, quirks);
   return status;
 }
 

@@ -14,12 +14,13 @@ bool attn_isa_exists(enum attn_isa isa); /* on this architecture */
 
 struct attn_restrictions {
   uint32_t features;                /* what the CPU has */
+  uint32_t quirks;                  /* what it is like: ATTN_QUIRKS, else its own */
   enum attn_isa isa;                /* highest allowed; ATTN_ISA_COUNT: no limit */
   const struct attn_kernel *kernel; /* exactly this one; NULL: any that is not for comparison only */
 };
 
-/* Combines options (may be NULL) with ATTN_ISA and ATTN_KERNEL. A name that does not exist: ATTN_ERR_ENVIRONMENT and
- * a message that lists the valid ones. */
+/* Combines options (may be NULL) with ATTN_ISA, ATTN_KERNEL and ATTN_QUIRKS. A name that does not exist:
+ * ATTN_ERR_ENVIRONMENT and a message that lists the valid ones. */
 attn_status attn_restrictions_get(struct attn_restrictions *restrictions, const attn_options *options);
 
 /* Why the kernel cannot run the problem under the restrictions; NULL if it can. problem may be NULL (any).

@@ -125,6 +125,7 @@ struct attn_problem {
   attn_dtype dtype;                     /* of q and o */
   attn_dtype kv_dtype;                  /* of k and v: the same, unless they are in a cache */
   bool cached;                          /* k and v are one sequence of an attn_cache: see struct attn_unit */
+  bool reads_unasked;                   /* long runs of memory come faster here if nothing is asked for ahead */
   int page_shift;                       /* paged caches: log2 of the keys of a page */
   int64_t k_page, v_page;               /* elements from one page to the next */
   int64_t scale_b, scale_h, scale_page; /* int8: the same for the scales of keys; those of neighbours are neighbours */

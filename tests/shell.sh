@@ -2,7 +2,7 @@
 # counts. A test ends with `finish`.
 attnbench=$(cd "${BUILD:-build}" && pwd)/attnbench
 [ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG ATTN_TUNING GITHUB_ACTIONS GITHUB_STEP_SUMMARY
+unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG ATTN_TUNING ATTN_QUIRKS GITHUB_ACTIONS GITHUB_STEP_SUMMARY
 top=$(pwd)
 work=$(mktemp -d) || exit 4
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT

@@ -5,7 +5,7 @@
 set -u
 attnbench=$(cd "${BUILD:-build}" && pwd)/attnbench
 [ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG ATTN_TUNING
+unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG ATTN_TUNING ATTN_QUIRKS
 passed=0 failed=0
 check() { # check NAME CONDITION...: the condition is a command
   name=$1

@@ -5,7 +5,7 @@
 set -u
 attnbench=$(cd "${BUILD:-build}" && pwd)/attnbench
 [ -x "$attnbench" ] || { echo "no $attnbench: make it first"; echo "0 passed, 1 failed"; exit 1; }
-unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG ATTN_TUNING
+unset ATTN_ISA ATTN_KERNEL ATTN_NUM_THREADS ATTN_DEBUG ATTN_TUNING ATTN_QUIRKS
 work=$(mktemp -d) || exit 4
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM

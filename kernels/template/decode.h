@@ -5,7 +5,7 @@
  * Nothing is packed. A cache has the keys in the order wanted here, from the append on: element d of 16 keys beside each
  * other, so that a vector holds keys and scores need no sums across lanes. Of tensors a score is a dot product along a row
  * of K, several rows times several keys at a time in registers, whose lanes are then summed together. Either way K is read
- * from end to end, once per tile of rows. PV: rows of V times the weights of 1, 2 or 4 rows. BLOCK keys of K and V at a
+ * from end to end, once per tile of rows. PV: rows of V times the weights of 1, 2, 4 or 8 rows. BLOCK keys of K and V at a
  * time stay in L1 and L2 while the tiles pass over them. K of the next block is asked for while K is multiplied, and V
  * while V is, at an even pace: the order of the reads, now K, now V, is none that hardware prefetchers follow, and what is
  * asked for half a block ahead comes too late. Pages are opened another half a block earlier.
@@ -238,7 +238,8 @@ static inline void finish_output(const struct attn_unit *u, int64_t index, const
 static inline void decode_run(const struct attn_unit *u)
 {
   const struct attn_problem *p = u->problem;
-  struct decode s = {.unit = u, .in_order = p->cached && (!u->pages || p->page_shift >= IN_ORDER_SHIFT)};
+  struct decode s = {
+      .unit = u, .in_order = p->cached && (!u->pages || p->page_shift >= IN_ORDER_SHIFT), .asks = !p->reads_unasked};
   const int64_t rows = u->row1 - u->row0;
   decode_layout(&s, p, rows, u->scratch);
   for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);

@@ -23,6 +23,7 @@ static inline int64_t whole_vectors(int64_t n) { return (n + VL - 1) / VL * VL; 
 struct decode {
   const struct attn_unit *unit;
   bool in_order;               /* K and V are long runs of memory, one block after another */
+  bool asks;                   /* and are asked for all the same: decode_passing.h */
   int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
   struct attn_row *row;        /* [rows] */
   float *max;                  /* [rows] reference of the exponentials */
@@ -91,6 +92,17 @@ static inline void open_pages(const element *const *base, int64_t keys, int64_t 
 }
 
 /* Rows from r on that a tile takes, one of which may be padding. */
-static inline int tile_rows(const struct decode *s, int64_t r) { return s->rows - r >= 3 ? 4 : (int)(s->rows - r); }
+static inline int tile_rows(const struct decode *s, int64_t r)
+{
+  const int64_t rows = s->rows - r;
+  return MOST_ROWS == 8 && rows >= 7 ? 8 : rows >= 3 ? 4 : (int)rows;
+}
+
+/* Of the tile that row r belongs to. */
+static inline int64_t tile_first(const struct decode *s, int64_t r)
+{
+  const int64_t first = r / MOST_ROWS * MOST_ROWS;
+  return tile_rows(s, first) == MOST_ROWS ? first : r / 4 * 4;
+}
 
 #endif

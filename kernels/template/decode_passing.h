@@ -1,13 +1,22 @@
 /* One row over a cache. K is read a stretch at a time, with several chains of sums. If stretches follow each other in
- * memory for long, nothing is asked for: requests of software bring 25 GB/s here, the hardware's prefetchers up to 34, if
- * lines are wanted in the order of memory. Then V is read likewise, a few whole rows at a time, with sums in memory. */
+ * memory for long, V is read likewise, a few whole rows at a time, with sums in memory, and each line as it is used asks
+ * for the one at its place in the next block. Where the hardware's prefetchers bring more if software asks for nothing
+ * (ATTN_QUIRK_READS_UNASKED), nothing is asked for. */
 #ifndef ATTN_DECODE_PASSING_H
 #define ATTN_DECODE_PASSING_H
 
 enum { PASSING_SUMS = 8, PASSING_KEYS = 4 };
 
+/* Element `at` of what the next block has in the same place is wanted; NULL: nothing is. Once a line, if those before are
+ * asked for as well. */
+ALWAYS_INLINE void ask_at(const element *soon, int64_t at, const bool begins_line)
+{
+  if (soon && begins_line) __builtin_prefetch(soon + at, 0, 3);
+}
+
 /* out[x] = q . key[x] for the keys of a stretch; with `ahead`, asking for as much. */
-ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t depth, float *out, struct ahead *ahead)
+ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t depth, float *out, struct ahead *ahead,
+                                const element *next)
 {
   enum { NV = STRETCH / VL, CHAINS = PASSING_SUMS / NV };
   const int lines = (int)(CHAINS * STRETCH * sizeof(element) + 63) / 64;
@@ -22,7 +31,10 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
       UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
       UNROLLED_FOR (l, lines) __builtin_prefetch(key + (d + KEYS_SOON) * STRETCH + l * LINE, 0, 2);
     }
-    UNROLLED_FOR (chain, CHAINS) PASSING_AT(d + chain, chain);
+    UNROLLED_FOR (chain, CHAINS) {
+      ask_at(next, (d + chain) * STRETCH, chain * STRETCH % LINE == 0);
+      PASSING_AT(d + chain, chain);
+    }
   }
   for (; d < depth; d++) PASSING_AT(d, 0);
 #undef PASSING_AT
@@ -32,31 +44,48 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
   }
 }
 
-ALWAYS_INLINE void passing_keys(const struct decode *s, int64_t first, const struct block *b, struct ahead *ahead)
+/* next: the block to ask for in order, or NULL; ahead: another way to ask, or NULL. */
+ALWAYS_INLINE void passing_keys(const struct decode *s, int64_t first, const struct block *b, const struct block *next,
+                                struct ahead *ahead)
 {
   const int64_t depth = s->unit->problem->Dqk;
   for (int64_t j = 0; j < b->n; j += STRETCH)
-    passing_tile(s->q + first * s->depth, b->k[j / STRETCH], depth, s->s + first * SCORES + j, ahead);
+    passing_tile(s->q + first * s->depth, b->k[j / STRETCH], depth, s->s + first * SCORES + j, ahead,
+                 next ? (j < next->n ? next : b)->k[j / STRETCH] : NULL);
 }
 
-static inline void passing_values(const struct decode *s, int64_t first, const struct block *b)
+/* part[0..count) += weights w times vectors of PASSING_KEYS rows of V. */
+ALWAYS_INLINE void passing_columns(float *part, const int count, const float *w, const element *v, int64_t step,
+                                   const element *next)
 {
+  vf acc[PASSING_SUMS];
+  UNROLLED_FOR (c, count) acc[c] = vf_load(part + c * VL);
+  UNROLLED_FOR (key, PASSING_KEYS)
+    UNROLLED_FOR (c, count) {
+      ask_at(next, key * step + c * VL, c * VL % LINE == 0);
+      acc[c] = vf_fma(vf_set(w[key]), el_load(v + key * step + c * VL), acc[c]);
+    }
+  UNROLLED_FOR (c, count) vf_store(part + c * VL, acc[c]);
+}
+
+ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const struct block *b, const struct block *next)
+{
+  enum { HALF = PASSING_SUMS / 2 };
   const struct attn_problem *p = s->unit->problem;
   const int64_t step = p->v.s;
   float *const part = s->part, *const o = s->o + first * s->values;
   memset(part, 0, (size_t)s->values * sizeof *part);
   for (int64_t j = 0, n; j < b->n; j += n) {
-    const element *const v = b->v[j / STRETCH] + j % STRETCH * step;
+    const int64_t at = j % STRETCH * step;
+    const element *const v = b->v[j / STRETCH] + at;
+    const element *const soon = next ? (j < next->n ? next : b)->v[j / STRETCH] + at : NULL;
     const float *const w = s->s + first * SCORES + j;
     int64_t d = 0;
     n = b->n - j < PASSING_KEYS ? b->n - j : PASSING_KEYS;
-    for (; n == PASSING_KEYS && d + PASSING_SUMS * VL <= p->Dv; d += PASSING_SUMS * VL) {
-      vf acc[PASSING_SUMS];
-      UNROLLED_FOR (c, PASSING_SUMS) acc[c] = vf_load(part + d + c * VL);
-      UNROLLED_FOR (key, PASSING_KEYS)
-        UNROLLED_FOR (c, PASSING_SUMS) acc[c] = vf_fma(vf_set(w[key]), el_load(v + key * step + d + c * VL), acc[c]);
-      UNROLLED_FOR (c, PASSING_SUMS) vf_store(part + d + c * VL, acc[c]);
-    }
+    for (; n == PASSING_KEYS && d + PASSING_SUMS * VL <= p->Dv; d += PASSING_SUMS * VL)
+      passing_columns(part + d, PASSING_SUMS, w, v + d, step, soon ? soon + d : NULL);
+    for (; n == PASSING_KEYS && d + HALF * VL <= p->Dv; d += HALF * VL)
+      passing_columns(part + d, HALF, w, v + d, step, soon ? soon + d : NULL);
     for (; d < s->values; d += VL) {
       vf sum = vf_load(part + d);
       for (int64_t key = 0; key < n; key++) sum = vf_fma(vf_set(w[key]), load_row(v + key * step, d, p->Dv), sum);

@@ -6,6 +6,7 @@
 #ifndef ATTN_DECODE_QUADS_H
 #define ATTN_DECODE_QUADS_H
 
+enum { MOST_ROWS = 4 }; /* of a tile */
 #include "decode_ahead.h"
 
 enum {
@@ -28,7 +29,7 @@ static inline float q_levels(int64_t depth)
 /* Stores row r of Q: quads of the rows of a tile beside each other. */
 static inline void put_query(const struct decode *s, int64_t r, const float *row)
 {
-  const int64_t first = r / 4 * 4, rows = tile_rows(s, first);
+  const int64_t first = tile_first(s, r), rows = tile_rows(s, first);
   int16_t *to = s->q16 + first * s->depth + (r - first) * QUAD;
   vf far = vf_zero();
   for (int64_t d = 0; d < s->depth; d += VL) far = vf_farthest(far, vf_load(row + d));

@@ -7,6 +7,7 @@
 #ifndef ATTN_DECODE_TILES_H
 #define ATTN_DECODE_TILES_H
 
+enum { MOST_ROWS = DOTS >= 24 ? 8 : 4 }; /* of a tile */
 #include "decode_ahead.h"
 
 enum {
@@ -30,7 +31,7 @@ ALWAYS_INLINE bool asks_again(const int rows) { return rows <= 2; }
 static inline void put_query(const struct decode *s, int64_t r, const float *row)
 {
   const struct attn_problem *p = s->unit->problem;
-  const int64_t first = r / 4 * 4, rows = tile_rows(s, first);
+  const int64_t first = tile_first(s, r), rows = tile_rows(s, first);
   float *to = s->q + first * s->depth;
   if (p->cached)
     for (int64_t d = 0; d < p->Dqk; d++) to[d * rows + r - first] = row[d];
@@ -281,11 +282,14 @@ ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int 
   __attribute__((noinline)) static void values_##rows(const struct decode *s, int64_t first, const struct block *b,        \
                                                       const struct block *next)                                            \
   {                                                                                                                        \
-    if (rows == 1 && s->in_order)                                                                                          \
-      passing_values(s, first, b);                                                                                         \
+    if (rows == 1 && s->in_order && s->asks)                                                                               \
+      passing_values(s, first, b, next ? next : b);                                                                        \
+    else if (rows == 1 && s->in_order)                                                                                     \
+      passing_values(s, first, b, NULL);                                                                                   \
     else                                                                                                                   \
       values_rows(s, first, rows, b, next);                                                                                \
   }
+DECODE_ROWS_OF(8)
 DECODE_ROWS_OF(4)
 DECODE_ROWS_OF(2)
 DECODE_ROWS_OF(1)
@@ -297,21 +301,24 @@ DECODE_ROWS_OF(1)
   {                                                                                                                        \
     keys_rows(s, first, rows, b, next);                                                                                    \
   }
+KEYS_OF(8)
 KEYS_OF(4)
 KEYS_OF(2)
 #undef KEYS_OF
 
-/* The same sums whether K is asked for or not: a sequence has its bits from its tokens, however its pages lie. */
+/* The same sums however K is asked for, or not: a sequence has its bits from its tokens, however its pages lie. */
 __attribute__((noinline)) static void keys_1(const struct decode *s, int64_t first, const struct block *b,
                                              const struct block *next)
 {
   const int64_t depth = s->unit->problem->Dqk;
   struct ahead ahead = {0};
   if (next) ahead = ahead_of(next->k, next->n, depth, depth);
-  if (s->in_order)
-    passing_keys(s, first, b, NULL);
+  if (s->in_order && s->asks)
+    passing_keys(s, first, b, next ? next : b, NULL);
+  else if (s->in_order)
+    passing_keys(s, first, b, NULL, NULL);
   else
-    passing_keys(s, first, b, &ahead);
+    passing_keys(s, first, b, NULL, &ahead);
 }
 
 /* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
@@ -344,12 +351,18 @@ static inline bool values_finite(const struct decode *s, const struct block *b)
 
 static inline void score_block(const struct decode *s, const struct block *b, const struct block *next)
 {
-  for (int64_t r = 0; r < s->rows; r += 4) {
-    const int rows = tile_rows(s, r);
+  for (int64_t r = 0, rows; r < s->rows; r += rows) {
+    rows = tile_rows(s, r);
     if (s->unit->problem->cached)
-      (rows == 4 ? keys_4 : rows == 2 ? keys_2 : keys_1)(s, r, b, r == 0 ? next : NULL);
+      (MOST_ROWS == 8 && rows == 8 ? keys_8
+       : rows == 4                 ? keys_4
+       : rows == 2                 ? keys_2
+                                   : keys_1)(s, r, b, r == 0 ? next : NULL);
     else
-      (rows == 4 ? dots_4 : rows == 2 ? dots_2 : dots_1)(s, r, b, r == 0 ? next : NULL);
+      (MOST_ROWS == 8 && rows == 8 ? dots_8
+       : rows == 4                 ? dots_4
+       : rows == 2                 ? dots_2
+                                   : dots_1)(s, r, b, r == 0 ? next : NULL);
   }
 }
 
@@ -360,9 +373,12 @@ static inline void add_values(struct decode *s, const struct block *b, bool hide
     values_careful(s, b);
     return;
   }
-  for (int64_t r = 0; r < s->rows; r += 4) {
-    const int rows = tile_rows(s, r);
-    (rows == 4 ? values_4 : rows == 2 ? values_2 : values_1)(s, r, b, r == 0 ? next : NULL);
+  for (int64_t r = 0, rows; r < s->rows; r += rows) {
+    rows = tile_rows(s, r);
+    (MOST_ROWS == 8 && rows == 8 ? values_8
+     : rows == 4                 ? values_4
+     : rows == 2                 ? values_2
+                                 : values_1)(s, r, b, r == 0 ? next : NULL);
   }
 }
 

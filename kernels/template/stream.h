@@ -29,7 +29,7 @@ struct stream {
   float *highest;    /* [MR][VL] of a tile's shifted scores: weigh.h */
   float *lanes;      /* [MR][NV][VL] sums of the weights of the tile that waits */
   struct waiting {
-    float *p; /* of that tile; NULL: none waits */
+    float *p;                   /* of that tile; NULL: none waits */
     int64_t tile, from, at, to; /* keys [from, to) of the block; those from `at` on are still scores */
   } waiting;
 };

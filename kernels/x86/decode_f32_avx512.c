@@ -1,10 +1,11 @@
-/* Decoding over f32 K and V for AVX-512. 16 accumulators; with up to 8 vectors of K or V beside them 25 of 32 zmm.
+/* Decoding over f32 K and V for AVX-512. Tiles of up to 8 rows: 24 accumulators, 3 vectors of K or V and one of the rows
+ * beside them, 28 of 32 zmm.
  * K and V are f32 in memory. */
 #include "vec_avx512.h"
 
 #include "../template/element_f32.h"
 
-enum { DOTS = 16 };
+enum { DOTS = 24 };
 #include "../template/decode.h"
 
 const struct attn_kernel decode_f32_avx512 = {
