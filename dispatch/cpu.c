@@ -27,7 +27,7 @@ static uint32_t quirks_of_family(void)
     return 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
   const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff);
-  return family == 0x19 ? ATTN_QUIRK_READS_UNASKED : 0;
+  return family == 0x19 ? ATTN_QUIRK_SLOW_REQUESTS : 0;
 }
 
 static void detect(void)
@@ -109,7 +109,7 @@ uint32_t attn_cpu_quirks(void)
   return quirks;
 }
 
-const char *attn_quirk_name(uint32_t bit) { return bit == ATTN_QUIRK_READS_UNASKED ? "reads-unasked" : NULL; }
+const char *attn_quirk_name(uint32_t bit) { return bit == ATTN_QUIRK_SLOW_REQUESTS ? "slow-requests" : NULL; }
 
 const char *attn_cpu_model(void)
 {

@@ -11,8 +11,8 @@ uint32_t attn_cpu_features(void);
 /* What a CPU is slow or fast at beyond its features; no result depends on it. Asked once, thread-safe. Names as in
  * ATTN_QUIRKS. */
 enum attn_quirk {
-  ATTN_QUIRK_READS_UNASKED = 1u << 0 /* "reads-unasked": requests of software slow the hardware's prefetchers down, which
-                                        read long runs of memory faster alone (measured on Zen 4; not so on Zen 5) */
+  ATTN_QUIRK_SLOW_REQUESTS = 1u << 0 /* "slow-requests": requests of software for memory slow it down, most of all into L1;
+                                        long runs are read faster unasked (measured on Zen 4; not so on Zen 5) */
 };
 uint32_t attn_cpu_quirks(void);
 const char *attn_quirk_name(uint32_t bit); /* NULL if bit is no quirk */

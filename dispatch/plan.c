@@ -203,7 +203,10 @@ static attn_status create_plan(attn_plan **out, const attn_desc *desc, const str
   plan->cache = cache;
   attn_status status = cache ? resolve_cached(&plan->problem, desc, cache) : attn_problem_resolve(&plan->problem, desc);
   if (!status) status = attn_restrictions_get(&restrictions, options);
-  if (!status) plan->problem.reads_unasked = restrictions.quirks & ATTN_QUIRK_READS_UNASKED;
+  if (!status) {
+    plan->problem.slow_requests = restrictions.quirks & ATTN_QUIRK_SLOW_REQUESTS;
+    plan->problem.near_bytes = plan->problem.slow_requests ? 0 : (int64_t)attn_topology_get()->l1d_bytes;
+  }
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);
   if (!status && plan->problem.q_starts) status = select_few(plan, &restrictions);
   if (!status) status = take_blocking(plan, blocking);

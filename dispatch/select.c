@@ -79,7 +79,7 @@ static attn_status parse_quirks(uint32_t *quirks, const char *value)
     if (!strcmp(value, attn_quirk_name(bit))) *quirks = bit;
   if (*quirks) return ATTN_OK;
   return attn_fail(ATTN_ERR_ENVIRONMENT, "ATTN_QUIRKS=%s: no such quirk; valid: none, %s", value,
-                   attn_quirk_name(ATTN_QUIRK_READS_UNASKED));
+                   attn_quirk_name(ATTN_QUIRK_SLOW_REQUESTS));
 }
 
 attn_status attn_restrictions_get(struct attn_restrictions *r, const attn_options *options)

@@ -125,7 +125,8 @@ struct attn_problem {
   attn_dtype dtype;                     /* of q and o */
   attn_dtype kv_dtype;                  /* of k and v: the same, unless they are in a cache */
   bool cached;                          /* k and v are one sequence of an attn_cache: see struct attn_unit */
-  bool reads_unasked;                   /* long runs of memory come faster here if nothing is asked for ahead */
+  bool slow_requests;                   /* of software for memory: ATTN_QUIRK_SLOW_REQUESTS */
+  int64_t near_bytes;                   /* that may be asked for into L1; 0: what is asked for goes to L2 */
   int page_shift;                       /* paged caches: log2 of the keys of a page */
   int64_t k_page, v_page;               /* elements from one page to the next */
   int64_t scale_b, scale_h, scale_page; /* int8: the same for the scales of keys; those of neighbours are neighbours */

@@ -238,8 +238,10 @@ static inline void finish_output(const struct attn_unit *u, int64_t index, const
 static inline void decode_run(const struct attn_unit *u)
 {
   const struct attn_problem *p = u->problem;
-  struct decode s = {
-      .unit = u, .in_order = p->cached && (!u->pages || p->page_shift >= IN_ORDER_SHIFT), .asks = !p->reads_unasked};
+  struct decode s = {.unit = u,
+                     .in_order = p->cached && (!u->pages || p->page_shift >= IN_ORDER_SHIFT),
+                     .slow_requests = p->slow_requests,
+                     .near = p->cached && 2 * BLOCK * (p->Dqk + p->Dv) * (int64_t)sizeof(element) <= p->near_bytes};
   const int64_t rows = u->row1 - u->row0;
   decode_layout(&s, p, rows, u->scratch);
   for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);

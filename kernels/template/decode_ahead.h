@@ -23,7 +23,8 @@ static inline int64_t whole_vectors(int64_t n) { return (n + VL - 1) / VL * VL; 
 struct decode {
   const struct attn_unit *unit;
   bool in_order;               /* K and V are long runs of memory, one block after another */
-  bool asks;                   /* and are asked for all the same: decode_passing.h */
+  bool slow_requests;          /* as attn_problem: one row asks for nothing then if reads are in order */
+  bool near;                   /* what is wanted a block later is asked for into L1 */
   int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
   struct attn_row *row;        /* [rows] */
   float *max;                  /* [rows] reference of the exponentials */
@@ -83,6 +84,15 @@ static inline const element *ahead_take(struct ahead *a, int at_once, int64_t ti
   return from;
 }
 
+/* Asks for a line: into L1 (near) or into L2. */
+ALWAYS_INLINE void ask(const element *line, const bool near)
+{
+  if (near)
+    __builtin_prefetch(line, 0, 3);
+  else
+    __builtin_prefetch(line, 0, 2);
+}
+
 /* One line of each page: the translation of an address takes longer than what is asked for in between. */
 static inline void open_pages(const element *const *base, int64_t keys, int64_t step)
 {
@@ -90,6 +100,12 @@ static inline void open_pages(const element *const *base, int64_t keys, int64_t 
   for (int64_t j = 0; j < keys; j += STRETCH)
     for (int64_t at = 0; at < STRETCH * step; at += PAGE) __builtin_prefetch(base[j / STRETCH] + at, 0, 2);
 }
+
+/* The function of so many rows that asks near, or far. */
+#define OF_ROWS(op, rows, near)                                                                                            \
+  ((rows) == 4   ? ((near) ? op##_4_near : op##_4_far)                                                                     \
+   : (rows) == 2 ? ((near) ? op##_2_near : op##_2_far)                                                                     \
+                 : ((near) ? op##_1_near : op##_1_far))
 
 /* Rows from r on that a tile takes, one of which may be padding. */
 static inline int tile_rows(const struct decode *s, int64_t r)

@@ -9,14 +9,14 @@ enum { PASSING_SUMS = 8, PASSING_KEYS = 4 };
 
 /* Element `at` of what the next block has in the same place is wanted; NULL: nothing is. Once a line, if those before are
  * asked for as well. */
-ALWAYS_INLINE void ask_at(const element *soon, int64_t at, const bool begins_line)
+ALWAYS_INLINE void ask_at(const element *soon, int64_t at, const bool begins_line, const bool near)
 {
-  if (soon && begins_line) __builtin_prefetch(soon + at, 0, 3);
+  if (soon && begins_line) ask(soon + at, near);
 }
 
 /* out[x] = q . key[x] for the keys of a stretch; with `ahead`, asking for as much. */
 ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t depth, float *out, struct ahead *ahead,
-                                const element *next)
+                                const element *next, const bool near)
 {
   enum { NV = STRETCH / VL, CHAINS = PASSING_SUMS / NV };
   const int lines = (int)(CHAINS * STRETCH * sizeof(element) + 63) / 64;
@@ -32,7 +32,7 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
       UNROLLED_FOR (l, lines) __builtin_prefetch(key + (d + KEYS_SOON) * STRETCH + l * LINE, 0, 2);
     }
     UNROLLED_FOR (chain, CHAINS) {
-      ask_at(next, (d + chain) * STRETCH, chain * STRETCH % LINE == 0);
+      ask_at(next, (d + chain) * STRETCH, chain * STRETCH % LINE == 0, near);
       PASSING_AT(d + chain, chain);
     }
   }
@@ -46,29 +46,30 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
 
 /* next: the block to ask for in order, or NULL; ahead: another way to ask, or NULL. */
 ALWAYS_INLINE void passing_keys(const struct decode *s, int64_t first, const struct block *b, const struct block *next,
-                                struct ahead *ahead)
+                                struct ahead *ahead, const bool near)
 {
   const int64_t depth = s->unit->problem->Dqk;
   for (int64_t j = 0; j < b->n; j += STRETCH)
     passing_tile(s->q + first * s->depth, b->k[j / STRETCH], depth, s->s + first * SCORES + j, ahead,
-                 next ? (j < next->n ? next : b)->k[j / STRETCH] : NULL);
+                 next ? (j < next->n ? next : b)->k[j / STRETCH] : NULL, near);
 }
 
 /* part[0..count) += weights w times vectors of PASSING_KEYS rows of V. */
 ALWAYS_INLINE void passing_columns(float *part, const int count, const float *w, const element *v, int64_t step,
-                                   const element *next)
+                                   const element *next, const bool near)
 {
   vf acc[PASSING_SUMS];
   UNROLLED_FOR (c, count) acc[c] = vf_load(part + c * VL);
   UNROLLED_FOR (key, PASSING_KEYS)
     UNROLLED_FOR (c, count) {
-      ask_at(next, key * step + c * VL, c * VL % LINE == 0);
+      ask_at(next, key * step + c * VL, c * VL % LINE == 0, near);
       acc[c] = vf_fma(vf_set(w[key]), el_load(v + key * step + c * VL), acc[c]);
     }
   UNROLLED_FOR (c, count) vf_store(part + c * VL, acc[c]);
 }
 
-ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const struct block *b, const struct block *next)
+ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const struct block *b, const struct block *next,
+                                  const bool near)
 {
   enum { HALF = PASSING_SUMS / 2 };
   const struct attn_problem *p = s->unit->problem;
@@ -83,9 +84,9 @@ ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const s
     int64_t d = 0;
     n = b->n - j < PASSING_KEYS ? b->n - j : PASSING_KEYS;
     for (; n == PASSING_KEYS && d + PASSING_SUMS * VL <= p->Dv; d += PASSING_SUMS * VL)
-      passing_columns(part + d, PASSING_SUMS, w, v + d, step, soon ? soon + d : NULL);
+      passing_columns(part + d, PASSING_SUMS, w, v + d, step, soon ? soon + d : NULL, near);
     for (; n == PASSING_KEYS && d + HALF * VL <= p->Dv; d += HALF * VL)
-      passing_columns(part + d, HALF, w, v + d, step, soon ? soon + d : NULL);
+      passing_columns(part + d, HALF, w, v + d, step, soon ? soon + d : NULL, near);
     for (; d < s->values; d += VL) {
       vf sum = vf_load(part + d);
       for (int64_t key = 0; key < n; key++) sum = vf_fma(vf_set(w[key]), load_row(v + key * step, d, p->Dv), sum);
@@ -93,6 +94,34 @@ ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const s
     }
   }
   for (int64_t d = 0; d < s->values; d += VL) vf_store(o + d, vf_add(vf_load(o + d), vf_load(part + d)));
+}
+
+/* What keys_rows() and values_rows() are to more rows. The sums of K are the same however it is asked for, or not: a
+ * sequence has its bits from its tokens, however its pages lie. */
+ALWAYS_INLINE void keys_of_one(const struct decode *s, int64_t first, const int rows, const bool near,
+                               const struct block *b, const struct block *next)
+{
+  const int64_t depth = s->unit->problem->Dqk;
+  struct ahead ahead = {0};
+  (void)rows;
+  if (next) ahead = ahead_of(next->k, next->n, depth, depth);
+  if (!s->in_order)
+    passing_keys(s, first, b, NULL, &ahead, near);
+  else if (s->slow_requests)
+    passing_keys(s, first, b, NULL, NULL, near);
+  else
+    passing_keys(s, first, b, next ? next : b, NULL, near);
+}
+
+ALWAYS_INLINE void values_of_one(const struct decode *s, int64_t first, const int rows, const bool near,
+                                 const struct block *b, const struct block *next)
+{
+  if (!s->in_order)
+    values_rows(s, first, rows, near, b, next);
+  else if (s->slow_requests)
+    passing_values(s, first, b, NULL, near);
+  else
+    passing_values(s, first, b, next ? next : b, near);
 }
 
 #endif

@@ -70,7 +70,7 @@ ALWAYS_INLINE void quads_step(vi *acc, const int rows, const int nv, const int16
 
 /* acc[rows][KEY_VI] = q . key */
 ALWAYS_INLINE void keys_tile(const int16_t *q, const int rows, const element *const key[MOST_VI], int64_t quads, vi *acc,
-                             struct ahead *ahead)
+                             struct ahead *ahead, const bool near)
 {
   const int lines = KEY_VI * IL / QUAD_LINE;
   UNROLLED_FOR (i, rows * KEY_VI) acc[i] = vi_zero();
@@ -80,7 +80,7 @@ ALWAYS_INLINE void keys_tile(const int16_t *q, const int rows, const element *co
     const element *soon = ahead_take(ahead, lines, end - n, key[0], &step);
     for (int64_t d = n; d < end; d++, soon += step, q += rows * QUAD) {
       const element *at[MOST_VI];
-      UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
+      UNROLLED_FOR (l, lines) ask(soon + l * LINE, near);
       UNROLLED_FOR (x, KEY_VI) at[x] = key[x] + d * STRETCH * QUAD;
       quads_step(acc, rows, KEY_VI, q, QUAD, at);
     }
@@ -88,7 +88,7 @@ ALWAYS_INLINE void keys_tile(const int16_t *q, const int rows, const element *co
 }
 
 /* Scores of rows [first, first + rows). Lanes beyond the last key hold anything. */
-ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const bool near, const struct block *b,
                              const struct block *next)
 {
   const int64_t quads = s->unit->problem->k.s / QUAD;
@@ -101,7 +101,7 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
       const int64_t at = j + x * IL < b->n ? j + x * IL : 0;
       key[x] = b->k[at / STRETCH] + at % STRETCH * QUAD;
     }
-    keys_tile(s->q16 + first * s->depth, rows, key, quads, acc, &ahead);
+    keys_tile(s->q16 + first * s->depth, rows, key, quads, acc, &ahead, near);
     UNROLLED_FOR (x, KEY_VI) {
       const int64_t at = j + x * IL < b->n ? j + x * IL : 0;
       const float *scale = b->k_scale[at / STRETCH] + at % STRETCH;
@@ -132,7 +132,7 @@ static inline void round_weights(struct decode *s, int64_t r, const struct block
 }
 
 /* o += weights * V for `rows` rows and nv vectors of values from `left` on. */
-ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv,
+ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv, const bool near,
                                   const struct block *b, int64_t left, struct ahead *ahead)
 {
   const int64_t step = s->unit->problem->v.s * QUAD;
@@ -147,7 +147,7 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
     const element *soon = ahead_take(ahead, lines, quads, v, &soon_step);
     for (int64_t n = 0; n < quads; n++) {
       const element *at[MOST_VI];
-      UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
+      UNROLLED_FOR (l, lines) ask(soon + l * LINE, near);
       UNROLLED_FOR (c, nv) at[c] = v + c * IL * QUAD;
       quads_step(acc, rows, nv, w, BLOCK, at);
       v += step;
@@ -160,32 +160,38 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
       vi_add_scaled(s->o + (first + i) * s->values + left + c * IL, acc[i * nv + c], s->w_step[first + i]);
 }
 
-ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
-                               const struct block *next)
+ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const bool near,
+                               const struct block *b, const struct block *next)
 {
   const int64_t width = s->unit->problem->v.s; /* whole stretches: the rest is 0 */
   struct ahead ahead = {0};
   int64_t left = 0;
   if (next) ahead = ahead_of(next->v, next->n, width, width);
-  for (; left + VALUE_VI * IL <= width; left += VALUE_VI * IL) values_columns(s, first, rows, VALUE_VI, b, left, &ahead);
-  for (; left < width; left += STRETCH) values_columns(s, first, rows, STRETCH / IL, b, left, &ahead);
+  for (; left + VALUE_VI * IL <= width; left += VALUE_VI * IL)
+    values_columns(s, first, rows, VALUE_VI, near, b, left, &ahead);
+  for (; left < width; left += STRETCH) values_columns(s, first, rows, STRETCH / IL, near, b, left, &ahead);
 }
 
-#define DECODE_ROWS_OF(rows)                                                                                               \
-  __attribute__((noinline)) static void keys_##rows(const struct decode *s, int64_t first, const struct block *b,          \
-                                                    const struct block *next)                                              \
+/* A function for every number of rows and both ways to ask. */
+#define DEFINE_ROWS(name, op, rows, near)                                                                                  \
+  __attribute__((noinline)) static void name(const struct decode *s, int64_t first, const struct block *b,                 \
+                                             const struct block *next)                                                     \
   {                                                                                                                        \
-    keys_rows(s, first, rows, b, next);                                                                                    \
-  }                                                                                                                        \
-  __attribute__((noinline)) static void values_##rows(const struct decode *s, int64_t first, const struct block *b,        \
-                                                      const struct block *next)                                            \
-  {                                                                                                                        \
-    values_rows(s, first, rows, b, next);                                                                                  \
+    op(s, first, rows, near, b, next);                                                                                     \
   }
-DECODE_ROWS_OF(4)
-DECODE_ROWS_OF(2)
-DECODE_ROWS_OF(1)
-#undef DECODE_ROWS_OF
+DEFINE_ROWS(keys_4_near, keys_rows, 4, true)
+DEFINE_ROWS(keys_2_near, keys_rows, 2, true)
+DEFINE_ROWS(keys_1_near, keys_rows, 1, true)
+DEFINE_ROWS(keys_4_far, keys_rows, 4, false)
+DEFINE_ROWS(keys_2_far, keys_rows, 2, false)
+DEFINE_ROWS(keys_1_far, keys_rows, 1, false)
+DEFINE_ROWS(values_4_near, values_rows, 4, true)
+DEFINE_ROWS(values_2_near, values_rows, 2, true)
+DEFINE_ROWS(values_1_near, values_rows, 1, true)
+DEFINE_ROWS(values_4_far, values_rows, 4, false)
+DEFINE_ROWS(values_2_far, values_rows, 2, false)
+DEFINE_ROWS(values_1_far, values_rows, 1, false)
+#undef DEFINE_ROWS
 
 static inline void score_block(const struct decode *s, const struct block *b, const struct block *next)
 {
@@ -196,7 +202,7 @@ static inline void score_block(const struct decode *s, const struct block *b, co
     }
   for (int64_t r = 0; r < s->rows; r += 4) {
     const int rows = tile_rows(s, r);
-    (rows == 4 ? keys_4 : rows == 2 ? keys_2 : keys_1)(s, r, b, r == 0 ? next : NULL);
+    OF_ROWS(keys, rows, s->near)(s, r, b, r == 0 ? next : NULL);
   }
 }
 
@@ -206,7 +212,7 @@ static inline void add_values(struct decode *s, const struct block *b, bool hide
   for (int64_t r = 0; r < s->rows; r++) round_weights(s, r, b);
   for (int64_t r = 0; r < s->rows; r += 4) {
     const int rows = tile_rows(s, r);
-    (rows == 4 ? values_4 : rows == 2 ? values_2 : values_1)(s, r, b, r == 0 ? next : NULL);
+    OF_ROWS(values, rows, s->near)(s, r, b, r == 0 ? next : NULL);
   }
 }
 

@@ -51,7 +51,7 @@ ALWAYS_INLINE int across(const int rows) { return DOTS / rows < MOST_ACROSS ? DO
 
 /* Of `rows` rows from q on: out[i][x] = q[i] . key[x] for across(rows) keys. soon: as many rows that are wanted soon. */
 ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *const key[MOST_ACROSS], int64_t width,
-                             float *out, const element *const soon[MOST_ACROSS])
+                             float *out, const element *const soon[MOST_ACROSS], const bool near)
 {
   const int keys = across(rows);
   vf acc[DOTS];
@@ -69,7 +69,7 @@ ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *cons
   } while (0)
   for (; d + STEP <= width; d += STEP) {
     if ((int)STEP == (int)LINE || d % LINE == 0)
-      UNROLLED_FOR (x, keys) __builtin_prefetch(soon[x] + d, 0, 2);
+      UNROLLED_FOR (x, keys) ask(soon[x] + d, near);
     UNROLLED_FOR (c, STEP / VL) DOTS_AT(el_load(key[x] + d + c * VL));
   }
   for (; d + VL <= width; d += VL) DOTS_AT(el_load(key[x] + d));
@@ -90,7 +90,7 @@ ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *cons
 }
 
 /* Scores of rows [first, first + rows). K of `next` is asked for meanwhile. */
-ALWAYS_INLINE void dots_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+ALWAYS_INLINE void dots_rows(const struct decode *s, int64_t first, const int rows, const bool near, const struct block *b,
                              const struct block *next)
 {
   const struct attn_problem *p = s->unit->problem;
@@ -107,7 +107,7 @@ ALWAYS_INLINE void dots_rows(const struct decode *s, int64_t first, const int ro
       key[x] = base[at / STRETCH] + at % STRETCH * step;
       soon[x] = soon_base[soon_at / STRETCH] + soon_at % STRETCH * step;
     }
-    dots_tile(q, rows, key, width, out + j, soon);
+    dots_tile(q, rows, key, width, out + j, soon, near);
   }
 }
 
@@ -131,7 +131,7 @@ ALWAYS_INLINE int key_lines(const int rows)
 /* Of `rows` rows: out[i][x] = q[i] . the keys of vector x. K of a cache has element d of STRETCH keys beside each other, so
  * there are no sums across lanes. Of rows and vectors, the fewer stay in registers while the others pass. */
 ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *const key[MOST_KEY_VECTORS], int64_t depth,
-                             float *out, struct ahead *ahead)
+                             float *out, struct ahead *ahead, const bool near)
 {
   const int nv = key_vectors(rows), asked = key_lines(rows), lines = asked > KEY_STEPS ? asked / KEY_STEPS : 1;
   const int asks = asked > KEY_STEPS ? KEY_ASKS : KEY_ASKS * asked / KEY_STEPS;
@@ -165,7 +165,7 @@ ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *cons
     int64_t step, end = d + asks;
     const element *soon = ahead_take(ahead, lines, asks, key[0], &step);
     for (; d < end; d++, soon += step) { /* unrolled, gcc keeps a sum on the stack */
-      UNROLLED_FOR (x, lines) __builtin_prefetch(soon + x * LINE, 0, 2);
+      UNROLLED_FOR (x, lines) ask(soon + x * LINE, near);
       KEYS_AGAIN;
       KEYS_AT(d);
     }
@@ -182,7 +182,7 @@ ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *cons
 }
 
 /* dots_rows() for the keys of a cache. Lanes beyond the last key hold anything. */
-ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
+ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const bool near, const struct block *b,
                              const struct block *next)
 {
   const int64_t depth = s->unit->problem->Dqk;
@@ -195,7 +195,7 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
       const int64_t at = j + x * VL < b->n ? j + x * VL : 0;
       key[x] = b->k[at / STRETCH] + at % STRETCH;
     }
-    keys_tile(s->q + first * s->depth, rows, key, depth, s->s + first * SCORES + j, &ahead);
+    keys_tile(s->q + first * s->depth, rows, key, depth, s->s + first * SCORES + j, &ahead, near);
   }
 }
 
@@ -205,13 +205,13 @@ ALWAYS_INLINE int lines_at_once(const int nv) { return (nv * VL + LINE - 1) / LI
 /* acc[rows][nv] += weights w[rows][SCORES] of n keys times their values. soon: asked for, soon_step further with each key;
  * so are `again` elements of a row to come. */
 ALWAYS_INLINE void values_tile(vf *acc, const int rows, const int nv, const element *v, int64_t step, const float *w,
-                               int64_t n, const element *soon, int64_t soon_step, int64_t again)
+                               int64_t n, const element *soon, int64_t soon_step, int64_t again, const bool near)
 {
   for (int64_t j = 0; j < n; j++) {
     vf right[MOST_ACROSS];
     if (asks_again(rows))
       for (int64_t d = 0; d < again; d += LINE) __builtin_prefetch(v + VALUES_SOON * step + d, 0, 2);
-    UNROLLED_FOR (l, lines_at_once(nv)) __builtin_prefetch(soon + l * LINE, 0, 2);
+    UNROLLED_FOR (l, lines_at_once(nv)) ask(soon + l * LINE, near);
     UNROLLED_FOR (c, nv) right[c] = el_load(v + c * VL);
     UNROLLED_FOR (i, rows) {
       const vf weight = vf_set(w[i * SCORES]);
@@ -224,7 +224,7 @@ ALWAYS_INLINE void values_tile(vf *acc, const int rows, const int nv, const elem
 }
 
 /* o += weights * V for `rows` rows and nv vectors of values from `left` on. */
-ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv,
+ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv, const bool near,
                                   const struct block *b, int64_t left, struct ahead *ahead)
 {
   const struct attn_problem *p = s->unit->problem;
@@ -238,7 +238,7 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
       const element *v = b->v[j / STRETCH] + left;
       int64_t soon_step;
       const element *soon = ahead_take(ahead, lines_at_once(nv), n, v, &soon_step);
-      values_tile(acc, rows, nv, v, step, w + j, n, soon, soon_step, left == 0 ? p->Dv : 0);
+      values_tile(acc, rows, nv, v, step, w + j, n, soon, soon_step, left == 0 ? p->Dv : 0, near);
     }
   } else {
     for (int64_t j = 0; j < b->n; j++)
@@ -256,8 +256,8 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
 
 /* As many vectors at a time as there are accumulators for; of 3, no single one is left over if it can be helped. V of
  * `next` is asked for meanwhile. */
-ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const struct block *b,
-                               const struct block *next)
+ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const bool near,
+                               const struct block *b, const struct block *next)
 {
   const int most = across(rows);
   const struct attn_problem *p = s->unit->problem;
@@ -265,61 +265,43 @@ ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int 
   struct ahead ahead = {0};
   if (next) ahead = ahead_of(next->v, next->n, p->v.s, p->Dv);
   for (; vectors >= most && (most != 3 || vectors != 4); vectors -= most, left += most * VL)
-    values_columns(s, first, rows, most, b, left, &ahead);
+    values_columns(s, first, rows, most, near, b, left, &ahead);
   if (most == 3)
-    for (; vectors >= 2; vectors -= 2, left += 2 * VL) values_columns(s, first, rows, 2, b, left, &ahead);
-  for (; left < s->values; left += VL) values_columns(s, first, rows, 1, b, left, &ahead);
+    for (; vectors >= 2; vectors -= 2, left += 2 * VL) values_columns(s, first, rows, 2, near, b, left, &ahead);
+  for (; left < s->values; left += VL) values_columns(s, first, rows, 1, near, b, left, &ahead);
 }
 
 #include "decode_passing.h"
 
-#define DECODE_ROWS_OF(rows)                                                                                               \
-  __attribute__((noinline)) static void dots_##rows(const struct decode *s, int64_t first, const struct block *b,          \
-                                                    const struct block *next)                                              \
+/* A function for every number of rows and, over caches, both ways to ask. */
+#define DEFINE_ROWS(name, op, rows, near)                                                                                  \
+  __attribute__((noinline)) static void name(const struct decode *s, int64_t first, const struct block *b,                 \
+                                             const struct block *next)                                                     \
   {                                                                                                                        \
-    dots_rows(s, first, rows, b, next);                                                                                    \
-  }                                                                                                                        \
-  __attribute__((noinline)) static void values_##rows(const struct decode *s, int64_t first, const struct block *b,        \
-                                                      const struct block *next)                                            \
-  {                                                                                                                        \
-    if (rows == 1 && s->in_order && s->asks)                                                                               \
-      passing_values(s, first, b, next ? next : b);                                                                        \
-    else if (rows == 1 && s->in_order)                                                                                     \
-      passing_values(s, first, b, NULL);                                                                                   \
-    else                                                                                                                   \
-      values_rows(s, first, rows, b, next);                                                                                \
+    op(s, first, rows, near, b, next);                                                                                     \
   }
-DECODE_ROWS_OF(8)
-DECODE_ROWS_OF(4)
-DECODE_ROWS_OF(2)
-DECODE_ROWS_OF(1)
-#undef DECODE_ROWS_OF
-
-#define KEYS_OF(rows)                                                                                                      \
-  __attribute__((noinline)) static void keys_##rows(const struct decode *s, int64_t first, const struct block *b,          \
-                                                    const struct block *next)                                              \
-  {                                                                                                                        \
-    keys_rows(s, first, rows, b, next);                                                                                    \
-  }
-KEYS_OF(8)
-KEYS_OF(4)
-KEYS_OF(2)
-#undef KEYS_OF
-
-/* The same sums however K is asked for, or not: a sequence has its bits from its tokens, however its pages lie. */
-__attribute__((noinline)) static void keys_1(const struct decode *s, int64_t first, const struct block *b,
-                                             const struct block *next)
-{
-  const int64_t depth = s->unit->problem->Dqk;
-  struct ahead ahead = {0};
-  if (next) ahead = ahead_of(next->k, next->n, depth, depth);
-  if (s->in_order && s->asks)
-    passing_keys(s, first, b, next ? next : b, NULL);
-  else if (s->in_order)
-    passing_keys(s, first, b, NULL, NULL);
-  else
-    passing_keys(s, first, b, NULL, &ahead);
-}
+/* of tensors: into L1 one row would be 10 % slower */
+DEFINE_ROWS(dots_8, dots_rows, 8, false)
+DEFINE_ROWS(dots_4, dots_rows, 4, false)
+DEFINE_ROWS(dots_2, dots_rows, 2, false)
+DEFINE_ROWS(dots_1, dots_rows, 1, false)
+DEFINE_ROWS(keys_8_near, keys_rows, 8, true)
+DEFINE_ROWS(keys_4_near, keys_rows, 4, true)
+DEFINE_ROWS(keys_2_near, keys_rows, 2, true)
+DEFINE_ROWS(keys_1_near, keys_of_one, 1, true)
+DEFINE_ROWS(keys_8_far, keys_rows, 8, false)
+DEFINE_ROWS(keys_4_far, keys_rows, 4, false)
+DEFINE_ROWS(keys_2_far, keys_rows, 2, false)
+DEFINE_ROWS(keys_1_far, keys_of_one, 1, false)
+DEFINE_ROWS(values_8_near, values_rows, 8, true)
+DEFINE_ROWS(values_4_near, values_rows, 4, true)
+DEFINE_ROWS(values_2_near, values_rows, 2, true)
+DEFINE_ROWS(values_1_near, values_of_one, 1, true)
+DEFINE_ROWS(values_8_far, values_rows, 8, false)
+DEFINE_ROWS(values_4_far, values_rows, 4, false)
+DEFINE_ROWS(values_2_far, values_rows, 2, false)
+DEFINE_ROWS(values_1_far, values_of_one, 1, false)
+#undef DEFINE_ROWS
 
 /* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
  * values_tile() makes of finite values: whether a block hides keys depends on the other rows of the unit as well. */
@@ -349,15 +331,15 @@ static inline bool values_finite(const struct decode *s, const struct block *b)
   return !vf_any_beyond(far, FLT_MAX);
 }
 
+#define OF_EIGHT(op, rows, near)                                                                                           \
+  (MOST_ROWS == 8 && (rows) == 8 ? ((near) ? op##_8_near : op##_8_far) : OF_ROWS(op, rows, near))
+
 static inline void score_block(const struct decode *s, const struct block *b, const struct block *next)
 {
   for (int64_t r = 0, rows; r < s->rows; r += rows) {
     rows = tile_rows(s, r);
     if (s->unit->problem->cached)
-      (MOST_ROWS == 8 && rows == 8 ? keys_8
-       : rows == 4                 ? keys_4
-       : rows == 2                 ? keys_2
-                                   : keys_1)(s, r, b, r == 0 ? next : NULL);
+      OF_EIGHT(keys, rows, s->near)(s, r, b, r == 0 ? next : NULL);
     else
       (MOST_ROWS == 8 && rows == 8 ? dots_8
        : rows == 4                 ? dots_4
@@ -375,10 +357,7 @@ static inline void add_values(struct decode *s, const struct block *b, bool hide
   }
   for (int64_t r = 0, rows; r < s->rows; r += rows) {
     rows = tile_rows(s, r);
-    (MOST_ROWS == 8 && rows == 8 ? values_8
-     : rows == 4                 ? values_4
-     : rows == 2                 ? values_2
-                                 : values_1)(s, r, b, r == 0 ? next : NULL);
+    OF_EIGHT(values, rows, s->near)(s, r, b, r == 0 ? next : NULL);
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include "../../dispatch/internal.h"
 
-enum { HKV = 2, TOKENS = 1187, PAGE = 512 };
+enum { HKV = 2, GROUP = 8, TOKENS = 1187, PAGE = 512 };
 
 static int clean_environment(void **state)
 {
@@ -20,25 +20,25 @@ static void the_environment_replaces_them(void **state)
   struct attn_restrictions r;
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
   assert_int_equal(r.quirks, attn_cpu_quirks());
-  setenv("ATTN_QUIRKS", "reads-unasked", 1);
+  setenv("ATTN_QUIRKS", "slow-requests", 1);
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
-  assert_int_equal(r.quirks, ATTN_QUIRK_READS_UNASKED);
+  assert_int_equal(r.quirks, ATTN_QUIRK_SLOW_REQUESTS);
   setenv("ATTN_QUIRKS", "none", 1);
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
   assert_int_equal(r.quirks, 0);
   setenv("ATTN_QUIRKS", "", 1); /* as if it were not set */
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
   assert_int_equal(r.quirks, attn_cpu_quirks());
-  setenv("ATTN_QUIRKS", "reads", 1);
+  setenv("ATTN_QUIRKS", "slow", 1);
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_ERR_ENVIRONMENT);
-  assert_mentions("ATTN_QUIRKS=reads");
-  assert_mentions("reads-unasked");
+  assert_mentions("ATTN_QUIRKS=slow");
+  assert_mentions("slow-requests");
 }
 
-/* Row by row of one KV head, so that K and V are read in the order of memory. */
-static void decode(float *o, attn_cache *cache, const char *kernel, const float *q, const char *quirks)
+/* `group` rows of each KV head; of one K and V are read in the order of memory. */
+static void decode(float *o, attn_cache *cache, int64_t group, const char *kernel, const float *q, const char *quirks)
 {
-  const attn_desc d = {.B = 1, .Hq = HKV, .Sq = 1};
+  const attn_desc d = {.B = 1, .Hq = group * HKV, .Sq = 1};
   const attn_options options = {.kernel = kernel};
   attn_plan *plan;
   setenv("ATTN_QUIRKS", quirks, 1);
@@ -52,7 +52,7 @@ static void no_bit_depends_on_them(void **state)
   (void)state;
   static const int64_t heads[][2] = {{128, 128}, {64, 64}, {72, 40}, {17, 200}, {8, 3}};
   for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
-    if (!(*k)->key_span || (*k)->dtype == ATTN_I8 || (*k)->needs & ~attn_cpu_features()) continue;
+    if (!(*k)->key_span || (*k)->needs & ~attn_cpu_features()) continue;
     for (size_t h = 0; h < sizeof heads / sizeof *heads; h++)
       for (int paged = 0; paged < 2; paged++) {
         const int64_t Dqk = heads[h][0], Dv = heads[h][1];
@@ -67,15 +67,17 @@ static void no_bit_depends_on_them(void **state)
                                    .pages = paged ? 3 : 0};
         attn_cache *cache;
         float *keys = pattern((size_t)(TOKENS * HKV * Dqk), 5), *values = pattern((size_t)(TOKENS * HKV * Dv), 6);
-        float *q = pattern((size_t)(HKV * Dqk), 7), o[2][HKV * 200];
+        float *q = pattern((size_t)(GROUP * HKV * Dqk), 7), o[2][GROUP * HKV * 200];
         if (attn_cache_create(&cache, &d)) fail_msg("%s", attn_error_message());
         if (paged && attn_cache_set_pages(cache, 0, pages, 3)) fail_msg("%s", attn_error_message());
         if (attn_cache_append(cache, 0, &(attn_tokens){.dtype = ATTN_F32, .n = TOKENS, .k = keys, .v = values}))
           fail_msg("%s", attn_error_message());
-        decode(o[0], cache, (*k)->name, q, "none");
-        decode(o[1], cache, (*k)->name, q, "reads-unasked");
-        if (memcmp(o[0], o[1], (size_t)(HKV * Dv) * sizeof *o[0]))
-          fail_msg("%s, Dqk %d, Dv %d: other bits with the quirk", (*k)->name, (int)Dqk, (int)Dv);
+        for (int64_t group = 1; group <= GROUP; group = group < 2 ? 2 : group + 3) { /* tiles of 1, 2, 4 and 8 rows */
+          decode(o[0], cache, group, (*k)->name, q, "none");
+          decode(o[1], cache, group, (*k)->name, q, "slow-requests");
+          if (memcmp(o[0], o[1], (size_t)(group * HKV * Dv) * sizeof *o[0]))
+            fail_msg("%s, Dqk %d, Dv %d, %d rows: other bits with the quirk", (*k)->name, (int)Dqk, (int)Dv, (int)group);
+        }
         attn_cache_destroy(cache);
         free(keys);
         free(values);
