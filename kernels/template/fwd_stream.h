@@ -22,8 +22,8 @@
 #include "weigh.h"
 
 /* Scores of a row tile and neighbouring key panels. Functions of their own, so that their loops have all registers for
- * themselves. With `weighing`, each panel weighs one of the tile that waits, row after row between parts of its own depth,
- * and s->highest follows its scores plus `shift` of their row. */
+ * themselves. Where qk_tile() can be cut (QK_DIVIDES), each panel weighs one of the tile that waits, row after row between
+ * parts of its own depth, and s->highest follows the scores plus `shift` of their row. */
 __attribute__((noinline)) static void score_panels(struct stream *s, float *restrict p, const float *restrict q,
                                                    const float *restrict k, int64_t depth, int64_t panels, float factor,
                                                    const float *shift)
