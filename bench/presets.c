@@ -1,7 +1,5 @@
 #include "presets.h"
 
-#include "bars.h"
-
 #include <string.h>
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* of a shape: no layer */
@@ -86,6 +84,22 @@ static const struct bench_preset_shape results[] = {
     {"2k, D 128, f16", {ATTN_F16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
     {"2k, D 128, bf16", {ATTN_BF16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
     {"llama-3.1-8b prefill", LLAMA_8B_PREFILL, BENCH_HAND_WRITTEN, false},
+};
+
+/* What the bars of prefill compare (bars.c). Those that are compared with each other stand together, so that the machine
+ * has little time to drift between them. */
+static const struct bench_preset_shape roof[] = {
+    {"2k, D 64", {ATTN_F32, 1, 8, 8, 2048, 2048, 64, 64, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"4k, D 64, causal", {ATTN_F32, 1, 8, 8, 4096, 4096, 64, 64, BENCH_MASK_CAUSAL}, BENCH_STREAMING, false},
+    {"4k, D 128, causal", {ATTN_F32, 1, 8, 8, 4096, 4096, 128, 128, BENCH_MASK_CAUSAL}, BENCH_STREAMING, false},
+    {"2k, D 128", {ATTN_F32, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"2k, D 128, f16", {ATTN_F16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"2k, D 128, bf16", {ATTN_BF16, 1, 8, 8, 2048, 2048, 128, 128, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"2k, D 80", {ATTN_F32, 1, 8, 8, 2048, 2048, 80, 80, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"2k, D 96", {ATTN_F32, 1, 8, 8, 2048, 2048, 96, 96, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"2k, D 256", {ATTN_F32, 1, 8, 8, 2048, 2048, 256, 256, BENCH_MASK_NONE}, BENCH_STREAMING, false},
+    {"512, D 64", {ATTN_F32, 1, 8, 8, 512, 512, 64, 64, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
+    {"512, D 128", {ATTN_F32, 1, 8, 8, 512, 512, 128, 128, BENCH_MASK_NONE}, BENCH_HAND_WRITTEN, false},
 };
 
 /* What a variant costs. Those that are compared with each other stand together: the machine has little time to drift. */
@@ -220,9 +234,9 @@ const struct bench_preset bench_presets[] = {
     {"quick", "the model shapes with the hand-written kernels, about 90 s on two cores", SHAPES(quick), 5, 0.05},
     {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
     {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
-    {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(bench_bar_shapes), 5, 0.1},
-    {"decode", "one token a sequence over long K and V: tensors of f16, bf16, f32; caches of f16 and int8", SHAPES(decode),
-     7, 0.1},
+    {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(roof), 5, 0.1},
+    {"decode", "one token a sequence over long K and V: tensors, caches of f16 and int8; what is asked and reached",
+     SHAPES(decode), 7, 0.1},
     {"serving", "as models are served: heads of known models, 1 to 16 sequences, 1k to 128k; prompts among decoding",
      SHAPES(serving), 5, 0.1},
     {"variants", "what masks, windows, softcap, ALiBi and sinks cost, relative to none", SHAPES(variants), 5, 0.1},

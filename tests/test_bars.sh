@@ -1,5 +1,5 @@
 #!/bin/sh
-# attnbench run --preset roof and --scaling: what they select and how they end. Figures are not judged here.
+# attnbench run --preset roof, --preset decode and --scaling: what they select and how they end. Figures are not judged here.
 #
 # usage: BUILD=build sh tests/test_bars.sh
 set -u
@@ -38,6 +38,13 @@ if printf '%s\n' "$text" | grep -q '/fwd_f32_av\|/fwd_f32_neon'; then
   check 'scaling ends well' [ $? -eq 0 ]
   check 'one thread is its own measure' says "fwd_f32_$isa +1 +[0-9.]+ +1\.00 +1\.00\$"
   check 'bars follow in a scaling run as well' says '^Bars: '
+  text=$("$attnbench" run --preset decode --isa "$isa" --threads 1 --filter 'Hq:8/Hkv:8/.*/kv:' --repetitions 1 --min-time 0.001 2>&1)
+  check 'decode ends well' [ $? -eq 0 ]
+  check 'a bar of decoding has a verdict' says "^$isa .*f16 cache, group 1, one core.* >= 0\.85 +[0-9]+\.[0-9]+  (met|not met)\$"
+  check 'int8 is held against f16' says "^$isa .*int8, group 1, one core.* >= 1\.50 +[0-9]+\.[0-9]+  (met|not met)\$"
+  check 'decoding on one thread says nothing of all cores' says "^$isa .*f16 cache, group 1, all cores.* >= 0\.85 +-  not measured\$"
+  text=$("$attnbench" run --preset small --kernel "fwd_f32_$isa" --threads 1 --filter 'Sq:16/' --repetitions 1 --min-time 0.001 2>&1)
+  check 'other presets have no bars' says_not '^Bars: '
 else
   echo "# no hand-written kernel runs here"
 fi

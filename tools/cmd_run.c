@@ -234,7 +234,7 @@ static int run_cases(struct bench_runner *runner, const struct bench_case_list *
 static void print_sections(FILE *out, bool markdown, const struct bench_row *rows, int count, const struct options *o)
 {
   const struct attn_topology *t = attn_topology_get();
-  if (o->selection.preset && o->selection.preset->shapes == bench_bar_shapes) bench_bars_print(out, markdown, rows, count);
+  if (o->selection.preset) bench_bars_print(out, markdown, o->selection.preset, rows, count);
   if (o->scaling)
     bench_scaling_print(out, markdown, rows, count, t->quota > 0 && t->quota < t->cores ? t->quota : t->cores);
 }
