@@ -21,7 +21,7 @@ trap 'exit 1' HUP INT TERM
 export ASAN_OPTIONS=detect_leaks=1:exitcode=77:allocator_may_return_null=1 UBSAN_OPTIONS=exitcode=77
 export LSAN_OPTIONS=suppressions=$here/../lsan.supp:print_suppressions=0:exitcode=77 ATTN_NUM_THREADS=2
 export ATTNBENCH_DB=$work/folder/runs.db
-unset ATTN_ISA ATTN_KERNEL ATTN_DEBUG ATTN_TUNING GITHUB_ACTIONS GITHUB_STEP_SUMMARY
+unset ATTN_ISA ATTN_KERNEL ATTN_DEBUG ATTN_TUNING ATTN_QUIRKS GITHUB_ACTIONS GITHUB_STEP_SUMMARY
 passed=0 failed=0 sites=0
 
 . "$here/../inputs.sh"

@@ -85,7 +85,8 @@ static void confine(void)
 
 static void child(int argc, char **argv)
 {
-  static const char *const variables[] = {"ATTN_ISA", "ATTN_KERNEL", "ATTN_NUM_THREADS", "ATTN_TUNING", "ATTN_DEBUG"};
+  static const char *const variables[] = {"ATTN_ISA",    "ATTN_KERNEL", "ATTN_NUM_THREADS",
+                                          "ATTN_TUNING", "ATTN_QUIRKS", "ATTN_DEBUG"};
   for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) unsetenv(variables[i]);
   const int null = open("/dev/null", O_RDWR);
   dup2(null, STDIN_FILENO);

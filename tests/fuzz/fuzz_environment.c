@@ -3,7 +3,7 @@
 
 #include "../../dispatch/internal.h"
 
-static const char *const names[] = {"ATTN_ISA", "ATTN_KERNEL", "ATTN_NUM_THREADS", "ATTN_TUNING"};
+static const char *const names[] = {"ATTN_ISA", "ATTN_KERNEL", "ATTN_NUM_THREADS", "ATTN_TUNING", "ATTN_QUIRKS"};
 enum { NAMES = sizeof names / sizeof *names };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
