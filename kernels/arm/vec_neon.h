@@ -48,6 +48,12 @@ static inline void vf_store_n(float *p, int n, vf x)
   if (n > 3) vst1q_lane_f32(p + 3, x, 3);
 }
 
+static inline vf vf_join(vf a, vf b, int n)
+{
+  const uint32x4_t lanes = {0, 1, 2, 3};
+  return vbslq_f32(vcltq_u32(lanes, vdupq_n_u32((uint32_t)n)), a, b);
+}
+
 static inline vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 static inline void vf_store_f16(uint16_t *p, vf x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
 static inline vf vf_load_bf16(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }

@@ -112,7 +112,8 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
     UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
 }
 
-/* Scores of row tile t and keys [from, to) of the block. Returns whether s->highest is that of them. */
+/* Scores of row tile t and keys [from, to) of the block. Returns whether s->highest is that of them, a last panel that is
+ * not whole left out. */
 static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, int64_t from,
                              int64_t to)
 {
@@ -121,18 +122,20 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
   const char *soon[MR];
   if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
     const bool narrow = to - keys >= NR - VL;
-    const float *q = s->q + t * MR * depth, *k = s->k + from * depth;
+    const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
     const int64_t panels = (to - from) / NR - narrow;
     if (rows_of(s, t) > SHORT_MR) {
+      const bool apart = QK_DIVIDES && keys < to && !narrow;
       float shift[MR];
       for (int i = 0; i < MR; i++) shift[i] = DEPTH - s->max[t * MR + i];
+      if (apart) score_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
       if (QK_DIVIDES) zero_vectors(s->highest, MR);
-      score_panels(s, p + from, q, k, depth, panels, problem->q_factor, shift);
+      score_panels(s, p + from, q, k, depth, panels - apart, problem->q_factor, shift);
     } else {
       score_short_panels(p + from, q, k, depth, panels, problem->q_factor);
     }
-    if (narrow) score_narrow_panel(p + to - NR, q, s->k + (to - NR) * depth, depth, problem->q_factor);
-    return QK_DIVIDES && !narrow && rows_of(s, t) > SHORT_MR;
+    if (narrow) score_narrow_panel(p + to - NR, q, last, depth, problem->q_factor);
+    return QK_DIVIDES && rows_of(s, t) > SHORT_MR;
   }
   for (int64_t i = 0; i < MR; i++) soon[i] = (const char *)s->row[(t + 1) * MR + i].mask;
   for (int64_t j = from; j < to; j += NR)
@@ -154,9 +157,10 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
     const uint32_t before = rest;
     rest = next_run(rest, round_up(keys, NR), &from, &to);
     const bool hides = panels.partial & (before ^ rest), ends = hides && is_end(problem, s->row + t * MR, j0, keys, from);
-    if (score_run(s, t, j0, keys, p, from, to) && !hides && !edits && rows_of(s, t) == MR) {
+    const int64_t end = ends && keys < to ? keys : to;
+    if (score_run(s, t, j0, keys, p, from, to) && (!hides || ends) && !edits && rows_of(s, t) == MR) {
       finish_waiting(s);
-      if (wait_to_weigh(s, t, p, from, to)) continue;
+      if (wait_to_weigh(s, t, p, from, to, end)) continue;
     }
     if (s->waiting.tile == t) finish_waiting(s); /* its sums and weights may be rescaled */
     for (int64_t i = 0; i < rows_of(s, t); i++) {
@@ -168,7 +172,7 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
       if (!done && hides && !ends && !adds) /* an additive mask may hide keys, but seldom does */
         weigh_any(s, t, i, row, from, to);
       else if (!done)
-        weigh_row(s, t, i, row, from, to, ends && keys < to ? keys : to);
+        weigh_row(s, t, i, row, from, to, end);
       pack_row(s, t, i, p, from, to);
     }
   }

@@ -91,11 +91,13 @@ __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int
   add_sums(s->sum + r * VL, sum);
 }
 
-/* Scores p[from..to) become x. Up to VL - 1 floats behind them do as well: of the next panel, which is not there. */
+/* Scores p[from..to) become x. to: a multiple of VL. Whole vectors are stored where whole vectors are read next, or the CPU
+ * would wait for both stores that a load overlaps. */
 static inline void set_scores(float *p, int64_t from, int64_t to, vf x)
 {
-  if (from < to) vf_store(p + from, x);
-  for (int64_t j = to - (to - from) / VL * VL; j < to; j += VL) vf_store(p + j, x);
+  const int64_t whole = round_up(from, VL);
+  if (from < to && from < whole) vf_store(p + whole - VL, vf_join(vf_load(p + whole - VL), x, (int)(from - (whole - VL))));
+  for (int64_t j = whole; j < to; j += VL) vf_store(p + j, x);
 }
 
 /* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR; keys [end, to) are
@@ -185,24 +187,43 @@ static inline void finish_waiting(struct stream *s)
   w->p = NULL;
 }
 
-/* Whether the scores of row i in keys [from, to) are plain, now that its reference may be raised to their maximum. */
-static inline bool settle_row(struct stream *s, int64_t t, int64_t i, float *row, int64_t from, int64_t to)
+/* Whether the scores of row i in keys [from, to) are plain, now that its reference may be raised to their maximum. Those at
+ * or beyond `end` are hidden: see weigh_row(). */
+static inline bool settle_row(struct stream *s, int64_t t, int64_t i, float *row, int64_t from, int64_t to, int64_t end)
 {
   vf highest = vf_zero();
+  set_scores(row, end, to, vf_set(-INFINITY));
   follow_max(s, t, i, row, from, to);
-  const vf shift = vf_set(DEPTH - s->max[t * MR + i]);
-  for (int64_t j = from; j < to; j += VL) highest = vf_max_bits(highest, vf_add(vf_load(row + j), shift));
+  const float max = s->max[t * MR + i];
+  set_scores(row, end, to, vf_set(max - DEPTH));
+  for (int64_t j = from; j < to; j += VL) highest = vf_max_bits(highest, vf_add(vf_load(row + j), vf_set(DEPTH - max)));
   return !vf_any_beyond(highest, DEPTH + RAISE);
 }
 
-/* Lets the weights of tile t, all of whose rows see all keys [from, to), wait. Its shifted scores are at most s->highest.
- * False: some scores are not plain, nothing waits. */
-static inline bool wait_to_weigh(struct stream *s, int64_t t, float *p, int64_t from, int64_t to)
+/* The last panel of a tile's run has keys at or beyond `end`: s->highest, which leaves that panel out, follows its others.
+ */
+static inline void follow_last_panel(struct stream *s, int64_t t, float *p, int64_t to, int64_t end)
+{
+  for (int64_t i = 0; i < MR; i++) {
+    const float max = s->max[t * MR + i];
+    float *row = p + i * P_STRIDE;
+    vf highest = vf_load(s->highest + i * VL);
+    set_scores(row, end, to, vf_set(max - DEPTH));
+    for (int64_t j = to - NR; j < to; j += VL)
+      highest = vf_max_bits(highest, vf_add(vf_load(row + j), vf_set(DEPTH - max)));
+    vf_store(s->highest + i * VL, highest);
+  }
+}
+
+/* Lets the weights of tile t, all of whose rows see all keys [from, end), wait; [end, to) are hidden from all. Its shifted
+ * scores are at most s->highest, in whole panels. False: some scores are not plain, nothing waits. */
+static inline bool wait_to_weigh(struct stream *s, int64_t t, float *p, int64_t from, int64_t to, int64_t end)
 {
   vf highest = vf_zero();
+  if (end < to) follow_last_panel(s, t, p, to, end);
   UNROLLED_FOR (i, MR) highest = vf_max_bits(highest, vf_load(s->highest + i * VL));
   for (int64_t i = 0; i < MR && vf_any_beyond(highest, DEPTH + RAISE); i++)
-    if (vf_any_beyond(vf_load(s->highest + i * VL), DEPTH + RAISE) && !settle_row(s, t, i, p + i * P_STRIDE, from, to))
+    if (vf_any_beyond(vf_load(s->highest + i * VL), DEPTH + RAISE) && !settle_row(s, t, i, p + i * P_STRIDE, from, to, end))
       return false;
   zero_vectors(s->lanes, MR * NV);
   s->waiting = (struct waiting){p, t, from, from, to};

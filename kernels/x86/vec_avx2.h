@@ -37,6 +37,8 @@ static inline __m256i vf_first(int n) /* lanes 0..n-1 */
 /* The first n lanes, 0 <= n <= VL; touches no memory beyond them; the others are 0. */
 static inline vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vf_first(n)); }
 static inline void vf_store_n(float *p, int n, vf x) { _mm256_maskstore_ps(p, vf_first(n), x); }
+/* The first n lanes of a, the others of b. */
+static inline vf vf_join(vf a, vf b, int n) { return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(vf_first(n))); }
 
 /* 16-bit elements: f16 by F16C, bf16 by shifts; stores round to nearest even. */
 static inline vf vf_load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }

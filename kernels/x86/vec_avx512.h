@@ -32,6 +32,7 @@ static inline __attribute__((always_inline)) vf vf_keep(vf x)
 static inline __mmask16 vf_first(int n) { return (__mmask16)((1u << n) - 1); }
 static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vf_first(n), p); }
 static inline void vf_store_n(float *p, int n, vf x) { _mm512_mask_storeu_ps(p, vf_first(n), x); }
+static inline vf vf_join(vf a, vf b, int n) { return _mm512_mask_blend_ps(vf_first(n), b, a); }
 
 static inline vf vf_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 static inline void vf_store_f16(uint16_t *p, vf x)
