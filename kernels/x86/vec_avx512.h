@@ -125,40 +125,7 @@ static inline vf vf_exponent_added(vf p, vf t)
   return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), n));
 }
 
-static inline vf vf_exp2_in_range(vf x)
-{
-  const vf t = vf_add(x, vf_set(ATTN_EXP2_ROUND_UNBIASED));
-  return vf_exponent_added(vf_exp2_fraction(vf_sub(x, vf_sub(t, vf_set(ATTN_EXP2_ROUND_UNBIASED)))), t);
-}
-
-/* The same bits, for loops that have few registers to spare: all constants are memory operands. The address comes from
- * vf_exp2_constants() anew each time, or the compiler keeps what stands there in registers that it does not have. */
-static inline const float *vf_exp2_constants(void)
-{
-#define ALL_LANES(x)                                                                                                       \
-  {                                                                                                                        \
-    [0 ... VL - 1] = (x)                                                                                                   \
-  }
-  static const float constants[7][VL] __attribute__((aligned(64))) = {ALL_LANES(ATTN_EXP2_ROUND_UNBIASED),
-                                                                      ALL_LANES(ATTN_EXP2_C5),
-                                                                      ALL_LANES(ATTN_EXP2_C4),
-                                                                      ALL_LANES(ATTN_EXP2_C3),
-                                                                      ALL_LANES(ATTN_EXP2_C2),
-                                                                      ALL_LANES(ATTN_EXP2_C1),
-                                                                      ALL_LANES(1.0f)};
-#undef ALL_LANES
-  const float *c = constants[0];
-  __asm__ volatile("" : "+r"(c));
-  return c;
-}
-static inline vf vf_exp2_lean(vf x, const float *constants)
-{
-  const vf t = vf_add(x, vf_load(constants)), f = vf_sub(x, vf_sub(t, vf_load(constants)));
-  vf p = vf_load(constants + VL);
-#pragma GCC unroll 5
-  for (int i = 2; i < 7; i++) p = vf_fma(p, f, vf_load(constants + i * VL));
-  return vf_exponent_added(p, t);
-}
+#include "../template/exp2_in_range.h"
 
 enum { TB = 16 };
 
