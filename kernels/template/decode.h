@@ -155,8 +155,10 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
 {
   const struct attn_problem *p = s->unit->problem;
   const bool edits = attn_edits_scores(p);
+  /* One row that asks in the order of memory is slowed by opening pages before. */
+  const bool opens = s->rows > 1 || !s->in_order || s->slow_requests;
   bool hides = false;
-  if (next && s->opens) open_pages(next->v, next->n, p->v.s);
+  if (next && opens) open_pages(next->v, next->n, p->v.s);
   score_block(s, b, next);
   for (int64_t r = 0; r < s->rows; r++) {
     const struct attn_row *row = &s->row[r];
@@ -165,7 +167,7 @@ static inline void decode_block(struct decode *s, const struct block *b, const s
     hides |= hidden;
     weigh(s, r, b);
   }
-  if (after && s->opens) open_pages(after->k, after->n, p->k.s);
+  if (after && opens) open_pages(after->k, after->n, p->k.s);
   add_values(s, b, hides, next);
 }
 
@@ -243,7 +245,6 @@ static inline void decode_run(const struct attn_unit *u)
                      .slow_requests = p->slow_requests,
                      .near = p->cached && 2 * BLOCK * (p->Dqk + p->Dv) * (int64_t)sizeof(element) <= p->near_bytes};
   const int64_t rows = u->row1 - u->row0;
-  s.opens = rows > 1 || !s.in_order || s.slow_requests;
   decode_layout(&s, p, rows, u->scratch);
   for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);
   int64_t j0 = s.row[0].first / BLOCK * BLOCK, end = s.row[rows - 1].limit; /* neither falls from row to row */

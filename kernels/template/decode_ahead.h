@@ -24,7 +24,6 @@ struct decode {
   const struct attn_unit *unit;
   bool in_order;               /* K and V are long runs of memory, one block after another */
   bool slow_requests;          /* as attn_problem: one row asks for nothing then if reads are in order */
-  bool opens;                  /* pages are opened before: one row that asks in the order of memory is slowed by that */
   bool near;                   /* what is wanted a block later is asked for into L1 */
   int64_t rows, depth, values; /* depth, values: Dqk and Dv rounded up to whole vectors */
   struct attn_row *row;        /* [rows] */

@@ -1,7 +1,7 @@
 /* One row over a cache. K is read a stretch at a time, with several chains of sums. If stretches follow each other in
  * memory for long, V is read likewise, a few whole rows at a time, with sums in memory, and each line as it is used asks
- * for the one at its place in the next block. Where the hardware's prefetchers bring more if software asks for nothing
- * (ATTN_QUIRK_READS_UNASKED), nothing is asked for. */
+ * for the one at its place in the next block. Where requests are slow (ATTN_QUIRK_SLOW_REQUESTS), nothing is asked
+ * for then: the hardware's prefetchers bring more. */
 #ifndef ATTN_DECODE_PASSING_H
 #define ATTN_DECODE_PASSING_H
 

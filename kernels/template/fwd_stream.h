@@ -32,7 +32,7 @@ __attribute__((noinline)) static void score_panels(struct stream *s, float *rest
   struct waiting *const waiting = &s->waiting;
   for (; panels > 0; panels--, p += NR, k += NR * depth) {
     const bool waits = QK_DIVIDES && waiting->p && waiting->at < waiting->to;
-    float *w = waiting->p + waiting->at, *lanes = s->lanes;
+    float *w = waits ? waiting->p + waiting->at : NULL, *lanes = s->lanes;
     const float *reference = s->max + waiting->tile * MR;
     int64_t rows = waits ? MR : 0, left = depth;
     const float *q_at = q, *k_at = k;
