@@ -153,6 +153,20 @@ static bool concerns(const struct table *t, const struct bar *bars, int count)
   return false;
 }
 
+/* Bars of the memory roof are asked of keys and values that no cache holds. */
+static bool print_caches(FILE *out, const struct table *t, const struct bar *bars, int count)
+{
+  for (int i = 0; i < count; i++) {
+    const struct bench_row *row = bars[i].figure == ROOFLINE ? find(t, bars[i].shape, false, bars[i].cores) : NULL;
+    if (!row || !row->caches_hold) continue;
+    fputs("\nThe lower roof is that of the caches where they hold all that a case reads (c in the table), not of memory, "
+          "as the bar asks:\n`attnbench run --case` with /cache:cold at the end of the case's name measures from memory.\n",
+          out);
+    return true;
+  }
+  return false;
+}
+
 void bench_bars_print(FILE *out, bool markdown, const struct bench_preset *preset, const struct bench_row *rows, int count)
 {
   const struct bar *bars = NULL;
@@ -176,4 +190,6 @@ void bench_bars_print(FILE *out, bool markdown, const struct bench_preset *prese
       print_bar(out, markdown, attn_isa_name(t.isa), bars[i].text, asked, got, verdict(&bars[i], value));
     }
   }
+  for (int isa = 0, told = 0; isa < ATTN_ISA_COUNT && !told; isa++)
+    told = print_caches(out, &(struct table){preset, rows, count, (enum attn_isa)isa}, bars, n);
 }

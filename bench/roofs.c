@@ -5,6 +5,7 @@
 #include "roof_loops.h"
 #include "team.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,33 +20,35 @@ static const struct roof_loops *const all_loops[] = {
     &roof_loops_neonbf16,
 #endif
 };
-enum { LOOPS = sizeof all_loops / sizeof *all_loops, MAX_ROOFS = 256, MAX_TEAMS = 64 };
+enum { LOOPS = sizeof all_loops / sizeof *all_loops, MAX_ROOFS = 256, MAX_READERS = 512 };
 
 static const double sample_s = 3e-3;
 static const size_t chunk_bytes = (size_t)32 << 20, least_buffer_bytes = (size_t)256 << 20;
 
-/* What a team of this size settled on. */
-struct team_state {
-  int threads, variant; /* -1: not chosen yet */
-  size_t position;      /* the next sample goes on where the last one ended: those bytes left the caches long ago */
+/* A team that reads so many bytes again and again, and what it settled on. */
+struct reader {
+  int threads, variant;
+  size_t part_bytes; /* of each thread */
+  bool kept;         /* a cache holds them: they are brought there before each sample */
+  size_t position;   /* the next sample goes on where the last one ended; bytes that no cache holds left them long ago */
 };
 
 struct bench_roofs {
   char *buffer;
   size_t buffer_bytes;
   struct bench_roof roof[MAX_ROOFS];
-  struct team_state team[MAX_TEAMS];
+  struct reader reader[MAX_READERS];
   long rounds[ATTN_ISA_COUNT]; /* that last sample_s on one core */
-  int roofs, teams;
+  int roofs, readers;
 };
 
 struct sample {
   const struct roof_loops *loops;
   long rounds; /* > 0: multiply-adds; otherwise read */
-  int variant;
+  int variant, passes;
   const char *start;
-  size_t part_bytes, position, bytes;
-  double *began, *ended; /* [threads] */
+  size_t stride, position, bytes; /* each thread's own: passes over [position, position + bytes) of stride bytes */
+  double *began, *ended;          /* [threads] */
 };
 
 static volatile uint64_t result_sink;
@@ -55,10 +58,9 @@ static void run_sample(void *context, int thread, int threads)
   const struct sample *s = context;
   (void)threads;
   s->began[thread] = bench_clock();
-  if (s->rounds > 0)
-    result_sink = (uint64_t)s->loops->fma(s->rounds);
-  else
-    result_sink = s->loops->read(s->start + (size_t)thread * s->part_bytes + s->position, s->bytes, s->variant);
+  if (s->rounds > 0) result_sink = (uint64_t)s->loops->fma(s->rounds);
+  for (int pass = 0; pass < s->passes; pass++)
+    result_sink = s->loops->read(s->start + (size_t)thread * s->stride + s->position, s->bytes, s->variant);
   s->ended[thread] = bench_clock();
 }
 
@@ -140,47 +142,92 @@ double bench_roofs_fma(struct bench_roofs *r, enum attn_isa isa, int threads)
   return value;
 }
 
-static double read_once(struct bench_roofs *r, struct team_state *team, int variant)
+/* Bytes of the last-level caches that as many cores need at least. */
+static size_t caches_of(int threads)
 {
-  const size_t part = r->buffer_bytes / (size_t)team->threads / ROOF_READ_GRAIN_BYTES * ROOF_READ_GRAIN_BYTES;
-  const size_t bytes = part < chunk_bytes ? part : chunk_bytes;
-  if (team->position + bytes > part) team->position = 0;
-  struct sample sample = {.loops = widest_loops(),
-                          .variant = variant,
-                          .start = r->buffer,
-                          .part_bytes = part,
-                          .position = team->position,
-                          .bytes = bytes};
-  const double seconds = team_seconds(&sample, team->threads);
-  team->position += bytes;
-  return seconds > 0 ? (double)bytes * team->threads / seconds : 0;
+  const struct attn_topology *t = attn_topology_get();
+  const size_t bytes = t->l3_bytes ? t->l3_bytes : t->l2_bytes;
+  const int sharers = t->l3_bytes ? t->l3_cores : t->l2_cores;
+  return sharers > 0 ? (size_t)((threads + sharers - 1) / sharers) * bytes : bytes;
 }
 
-double bench_roofs_read(struct bench_roofs *r, int threads)
+bool bench_roofs_cached(double bytes, int threads) { return bytes <= (double)caches_of(team_threads(threads)); }
+
+/* Reads until that grows no faster: a cache may take some passes to keep what it is asked for, most of all one that
+ * other machines' guests share. */
+static void bring_to_caches(struct sample *s, int threads)
 {
-  struct team_state *team = NULL;
-  threads = team_threads(threads);
-  for (int i = 0; i < r->teams; i++)
-    if (r->team[i].threads == threads) team = &r->team[i];
-  if (!team) {
-    if (r->teams == MAX_TEAMS) return 0;
-    team = &r->team[r->teams++];
-    *team = (struct team_state){.threads = threads, .variant = -1};
-    double best = 0;
-    for (int round = 0; round < 3; round++)
-      for (int v = 0; v < ROOF_READ_VARIANTS; v++) {
-        const double value = read_once(r, team, v);
-        record(r, true, ATTN_ISA_SCALAR, threads, value);
-        if (value > best) {
-          best = value;
-          team->variant = v;
-        }
-      }
-    return best;
+  enum { MOST_PASSES = 10 };
+  double last, seconds = INFINITY;
+  int pass = 0;
+  do {
+    last = seconds;
+    seconds = team_seconds(s, threads);
+  } while (seconds < 0.95 * last && ++pass < MOST_PASSES);
+}
+
+static double read_once(struct bench_roofs *r, struct reader *reader, int variant)
+{
+  const size_t part = reader->part_bytes, bytes = part < chunk_bytes ? part : chunk_bytes;
+  if (reader->position + bytes > part) reader->position = 0;
+  struct sample sample = {.loops = widest_loops(),
+                          .variant = variant,
+                          .passes = 1,
+                          .start = r->buffer,
+                          .stride =
+                              r->buffer_bytes / (size_t)reader->threads / ROOF_READ_GRAIN_BYTES * ROOF_READ_GRAIN_BYTES,
+                          .bytes = part};
+  if (reader->kept) {
+    bring_to_caches(&sample, reader->threads);
+    sample.passes = (int)(chunk_bytes / bytes);
   }
-  const double value = read_once(r, team, team->variant < 0 ? 0 : team->variant);
-  record(r, true, ATTN_ISA_SCALAR, threads, value);
-  return value;
+  sample.bytes = bytes;
+  sample.position = reader->position;
+  const double seconds = team_seconds(&sample, reader->threads);
+  reader->position += bytes;
+  return seconds > 0 ? (double)bytes * sample.passes * reader->threads / seconds : 0;
+}
+
+/* Bytes in steps of an eighth or less, so that cases of like sizes share what was settled. */
+static size_t few_sizes(double bytes)
+{
+  int exponent;
+  const double mantissa = frexp(bytes, &exponent);
+  return (size_t)ldexp(ceil(mantissa * 16) / 16, exponent);
+}
+
+static struct reader *find_reader(struct bench_roofs *r, double bytes, int threads)
+{
+  const size_t stride = r->buffer_bytes / (size_t)threads;
+  const bool kept = bench_roofs_cached(bytes, threads) && bytes / threads < (double)stride;
+  const size_t grains = (kept ? few_sizes(bytes) / (size_t)threads : stride) / ROOF_READ_GRAIN_BYTES;
+  const size_t part = (grains ? grains : 1) * ROOF_READ_GRAIN_BYTES;
+  for (int i = 0; i < r->readers; i++)
+    if (r->reader[i].threads == threads && r->reader[i].part_bytes == part) return &r->reader[i];
+  if (r->readers == MAX_READERS) return NULL;
+  struct reader *reader = &r->reader[r->readers++];
+  *reader = (struct reader){.threads = threads, .part_bytes = part, .kept = kept};
+  return reader;
+}
+
+double bench_roofs_read(struct bench_roofs *r, double bytes, int threads)
+{
+  threads = team_threads(threads);
+  const int known = r->readers;
+  struct reader *reader = find_reader(r, bytes, threads);
+  if (!reader) return 0;
+  const bool settled = r->readers == known;
+  double best = 0;
+  for (int round = 0; round < (settled ? 1 : 3); round++)
+    for (int v = settled ? reader->variant : 0; v < (settled ? reader->variant + 1 : ROOF_READ_VARIANTS); v++) {
+      const double value = read_once(r, reader, v);
+      if (!reader->kept) record(r, true, ATTN_ISA_SCALAR, threads, value);
+      if (value > best) {
+        best = value;
+        reader->variant = v;
+      }
+    }
+  return best;
 }
 
 /* Touched by the threads that will read it, so that on NUMA machines each reads its own node. */
@@ -194,8 +241,7 @@ static void touch(void *context, int thread, int threads)
 static size_t buffer_size(void)
 {
   const struct attn_topology *t = attn_topology_get();
-  const size_t caches = t->l3_cores > 0 ? (size_t)((t->cores + t->l3_cores - 1) / t->l3_cores) : 1;
-  size_t bytes = 4 * caches * t->l3_bytes;
+  size_t bytes = 4 * caches_of(t->cores);
   const size_t most = bench_memory_available() / 4, wanted = (size_t)t->cores * chunk_bytes * 2;
   if (bytes < least_buffer_bytes) bytes = least_buffer_bytes;
   if (bytes < wanted) bytes = wanted;
@@ -218,7 +264,7 @@ struct bench_roofs *bench_roofs_create(int threads)
   for (int c = 0; c < (counts[1] > 1 ? 2 : 1); c++) {
     for (int i = 0; i < LOOPS; i++)
       for (int n = 0; n < 5; n++) bench_roofs_fma(r, all_loops[i]->isa, counts[c]);
-    bench_roofs_read(r, counts[c]);
+    bench_roofs_read(r, INFINITY, counts[c]);
   }
   return r;
 }

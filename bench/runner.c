@@ -164,6 +164,7 @@ static void check_and_time(struct bench_runner *runner, const struct bench_call 
                                 .roofs = runner->roofs,
                                 .isa = row->isa,
                                 .threads = row->threads,
+                                .bytes = row->bytes * calls,
                                 .expected_s = once_s,
                                 .min_time_s = s->min_time_s,
                                 .repetitions = s->repetitions,
@@ -178,6 +179,7 @@ static void check_and_time(struct bench_runner *runner, const struct bench_call 
   }
   row->fma_roof = timing.fma_roof > 0 ? timing.fma_roof : NAN;
   row->read_roof = timing.read_roof > 0 ? timing.read_roof : NAN;
+  row->caches_hold = bench_roofs_cached(timing.bytes, row->threads);
   if (s->times_only) {
     if (!s->stop || !*s->stop) row->state = BENCH_TIMED;
     return;

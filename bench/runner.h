@@ -48,6 +48,7 @@ struct bench_row {
                                            layer inputs, weights, mask and output */
   double median_s, cv;                  /* of the repetitions; coefficient of variation */
   double fma_roof, read_roof;           /* beside this case, per second; NaN: none */
+  bool caches_hold;                     /* all that the case reads: the read roof is of the caches then */
   double scalar_flops, autovec_flops;   /* per second, of the same shape and threads; NaN: none */
   bool scalar_sliced, autovec_sliced;
   double x_plain, x_share; /* of a variant: its time relative to the plain case of the run, and that relative to its share

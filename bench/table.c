@@ -77,7 +77,7 @@ static void cell_roof(const struct bench_row *r, char *cell) { number(cell, "%.1
 static void cell_bandwidth(const struct bench_row *r, char *cell) { number(cell, "%.2f", value_bandwidth(r)); }
 static void cell_decode_bandwidth(const struct bench_row *r, char *cell)
 {
-  number(cell, "%.1f", 100 * value_decode_bandwidth(r));
+  number(cell, r->caches_hold ? "%.1fc" : "%.1f ", 100 * value_decode_bandwidth(r));
 }
 static void cell_decode_roofline(const struct bench_row *r, char *cell)
 {
@@ -230,13 +230,14 @@ static void print_busy(FILE *out, const struct bench_row *rows, int count)
 
 static void print_legend(FILE *out, const struct bench_row *rows, int count, const struct bench_roofs *roofs)
 {
-  bool sliced = false, whole = true, related = false, decodes = false, layers = false;
+  bool sliced = false, whole = true, related = false, decodes = false, layers = false, caches = false;
   for (int i = 0; i < count; i++) {
     sliced |= timed(&rows[i]) && (rows[i].scalar_sliced || rows[i].autovec_sliced);
     whole &= rows[i].checked_rows == rows[i].rows;
     related |= isfinite(rows[i].x_plain);
     layers |= *rows[i].kernels;
     decodes |= isfinite(value_tokens(&rows[i]));
+    caches |= timed(&rows[i]) && rows[i].caches_hold;
   }
   fputs("\nFLOPs = 2*B*Hq*Sq*Skv*(Dqk+Dv), of causal and windowed cases the visible pairs only; the softmax is not "
         "counted. T: "
@@ -260,11 +261,16 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
           out);
   if (decodes)
     fputs(
-        "% read roof: GB/s against what as many cores read from beyond the caches; % min roof: of the lower of both roofs, "
-        "the most that\nthis machine allows. tokens/s: B*Sq a call, or all queries of sequences of different lengths; of "
-        "this one "
-        "layer.\n",
+        "% read roof: GB/s against what as many cores read of as many bytes, again and again; % min roof: of the lower of "
+        "both roofs, the\nmost that this machine allows. tokens/s: B*Sq a call, or all queries of sequences of different "
+        "lengths; of this one layer.\n",
         out);
+  if (decodes && caches)
+    fprintf(
+        out,
+        "c: the last-level cache (%zu MiB) holds all that the case reads; the roof is of reading it from there, not from "
+        "memory.\n",
+        (attn_topology_get()->l3_bytes ? attn_topology_get()->l3_bytes : attn_topology_get()->l2_bytes) >> 20);
   fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
         "sample):\n",
         out);

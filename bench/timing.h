@@ -20,7 +20,8 @@ struct bench_timing {
   struct bench_roofs *roofs;     /* NULL: no samples */
   enum attn_isa isa;
   int threads;
-  double expected_s; /* of a call: a short one is run once, untimed, after the samples took its data from the caches */
+  double bytes; /* that the calls read in turn before they begin again: the read roof is of so many; 0: no samples of it */
+  double expected_s; /* of a call: short ones are run, untimed, after the samples took their data from the caches */
   double min_time_s;
   int repetitions;
   struct counters *counters;  /* over the timed calls; may be NULL */

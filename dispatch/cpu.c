@@ -19,22 +19,27 @@ static uint64_t xgetbv0(void)
   return (uint64_t)high << 32 | low;
 }
 
-/* "AuthenticAMD", family 0x19: Zen 3 and 4. */
-static uint32_t quirks_of_family(void)
+/* AMD's family 0x19 is Zen 3 and 4. Of Intel's CPUs with dot products of bf16 pairs all have slow ones, as far as anybody
+ * measured: all but Cooper Lake (model 0x55), the first. Under hypervisors model numbers may be others'. */
+static uint32_t quirks_of_model(void)
 {
+  enum { ZEN_3_AND_4 = 0x19, COOPER_LAKE = 0x55 };
   uint32_t a, b, c, d;
-  if (!__get_cpuid(0, &a, &b, &c, &d) || b != signature_AMD_ebx || c != signature_AMD_ecx || d != signature_AMD_edx)
-    return 0;
+  if (!__get_cpuid(0, &a, &b, &c, &d)) return 0;
+  const bool amd = b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
+  const bool intel = b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-  const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff);
-  return family == 0x19 ? ATTN_QUIRK_SLOW_REQUESTS : 0;
+  const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff), model = (a >> 4 & 0xf) | (a >> 12 & 0xf0);
+  if (amd && family == ZEN_3_AND_4) return ATTN_QUIRK_SLOW_REQUESTS;
+  if (intel && model != COOPER_LAKE) return ATTN_QUIRK_SLOW_PAIRS;
+  return 0;
 }
 
 static void detect(void)
 {
   enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6 };
   uint32_t a, b, c, d, brand[12] = {0};
-  quirks = quirks_of_family();
+  quirks = quirks_of_model();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
     for (uint32_t leaf = 0; leaf < 3; leaf++) {
       uint32_t *w = brand + 4 * leaf;
@@ -109,7 +114,14 @@ uint32_t attn_cpu_quirks(void)
   return quirks;
 }
 
-const char *attn_quirk_name(uint32_t bit) { return bit == ATTN_QUIRK_SLOW_REQUESTS ? "slow-requests" : NULL; }
+const char *attn_quirk_name(uint32_t bit)
+{
+  switch (bit) {
+  case ATTN_QUIRK_SLOW_REQUESTS: return "slow-requests";
+  case ATTN_QUIRK_SLOW_PAIRS: return "slow-pairs";
+  }
+  return NULL;
+}
 
 const char *attn_cpu_model(void)
 {
@@ -138,14 +150,21 @@ const char *attn_feature_name(uint32_t bit)
   return NULL;
 }
 
-char *attn_feature_list(uint32_t set, char *buffer, size_t bytes)
+static char *list_names(uint32_t set, const char *(*name)(uint32_t), char *buffer, size_t bytes)
 {
   size_t used = 0;
   if (bytes) buffer[0] = 0;
   for (uint32_t bit = 1; bit; bit <<= 1) {
-    if (!(set & bit) || !attn_feature_name(bit) || used >= bytes) continue;
-    const int n = snprintf(buffer + used, bytes - used, "%s%s", used ? " " : "", attn_feature_name(bit));
+    if (!(set & bit) || !name(bit) || used >= bytes) continue;
+    const int n = snprintf(buffer + used, bytes - used, "%s%s", used ? " " : "", name(bit));
     used += (size_t)n;
   }
   return buffer;
 }
+
+char *attn_feature_list(uint32_t set, char *buffer, size_t bytes)
+{
+  return list_names(set, attn_feature_name, buffer, bytes);
+}
+
+char *attn_quirk_list(uint32_t set, char *buffer, size_t bytes) { return list_names(set, attn_quirk_name, buffer, bytes); }

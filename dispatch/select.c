@@ -70,16 +70,25 @@ static attn_status parse_kernel(const struct attn_kernel **kernel, const char *w
   return ATTN_OK;
 }
 
-/* "none", or the one quirk that there is. */
+/* "none", or names of quirks separated by commas. */
 static attn_status parse_quirks(uint32_t *quirks, const char *value)
 {
   *quirks = 0;
   if (!strcmp(value, "none")) return ATTN_OK;
-  for (uint32_t bit = 1; attn_quirk_name(bit); bit <<= 1)
-    if (!strcmp(value, attn_quirk_name(bit))) *quirks = bit;
-  if (*quirks) return ATTN_OK;
-  return attn_fail(ATTN_ERR_ENVIRONMENT, "ATTN_QUIRKS=%s: no such quirk; valid: none, %s", value,
-                   attn_quirk_name(ATTN_QUIRK_SLOW_REQUESTS));
+  for (const char *at = value;; at++) {
+    const size_t length = strcspn(at, ",");
+    uint32_t found = 0;
+    for (uint32_t bit = 1; attn_quirk_name(bit); bit <<= 1)
+      if (strlen(attn_quirk_name(bit)) == length && !strncmp(at, attn_quirk_name(bit), length)) found = bit;
+    if (!found) {
+      char names[128];
+      return attn_fail(ATTN_ERR_ENVIRONMENT, "ATTN_QUIRKS=%s: '%.*s' is no quirk; valid: none, or, separated by commas: %s",
+                       value, (int)length, at, attn_quirk_list(UINT32_MAX, names, sizeof names));
+    }
+    *quirks |= found;
+    at += length;
+    if (!*at) return ATTN_OK;
+  }
 }
 
 attn_status attn_restrictions_get(struct attn_restrictions *r, const attn_options *options)
@@ -116,6 +125,8 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   }
   if (r->kernel && kernel != r->kernel) return "another kernel is demanded";
   if (!r->kernel && (kernel->flags & ATTN_KERNEL_COMPARISON)) return "for comparison only; used when named";
+  if (!r->kernel && r->quirks & ATTN_QUIRK_SLOW_PAIRS && kernel->flags & ATTN_KERNEL_BF16_WEIGHTS)
+    return "dot products of pairs are slow on this CPU; used when named";
   const bool packs = problem && problem->cached && problem->kv_dtype != ATTN_I8 && kernel->flags & ATTN_KERNEL_FLOAT_CACHES;
   if (problem && kernel->dtype != problem->kv_dtype && !packs) return "other data type";
   if (problem && problem->cached && !kernel->key_span && !packs) return "does not read caches";

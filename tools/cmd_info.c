@@ -111,11 +111,11 @@ static const char *status_of(const struct facts *f, const struct attn_kernel *ke
 static json_t *optional_string(const char *text) { return text ? json_string(text) : json_null(); }
 static json_t *optional_size(size_t bytes) { return bytes ? json_integer((json_int_t)bytes) : json_null(); }
 
-static json_t *names_of(uint32_t features)
+static json_t *names_of(uint32_t set, const char *(*name)(uint32_t))
 {
   json_t *list = json_array();
   for (uint32_t bit = 1; bit; bit <<= 1)
-    if ((features & bit) && attn_feature_name(bit)) json_array_append_new(list, json_string(attn_feature_name(bit)));
+    if ((set & bit) && name(bit)) json_array_append_new(list, json_string(name(bit)));
   return list;
 }
 
@@ -151,18 +151,18 @@ static int print_json(const struct facts *f)
                           json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:s, s:s, s:s, s:s}", "name", (*k)->name, "isa",
                                     attn_isa_name((*k)->isa), "status", status, "reason", optional_string(reason),
                                     "comparison_only", ((*k)->flags & ATTN_KERNEL_COMPARISON) != 0, "needs",
-                                    names_of((*k)->needs), "summary", (*k)->summary, "executed", evidence->executed,
-                                    "costed", evidence->costed, "evidence_from", evidence->where));
+                                    names_of((*k)->needs, attn_feature_name), "summary", (*k)->summary, "executed",
+                                    evidence->executed, "costed", evidence->costed, "evidence_from", evidence->where));
   }
-  json_t *root =
-      json_pack("{s:s, s:{s:s, s:o, s:s, s:o}, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:i, s:i}, s:o, s:i, s:o}",
-                "version", attn_version(), "cpu", "model", attn_cpu_model(), "features", names_of(f->restrictions.features),
-                "isa", attn_isa_name(f->cpu_isa), "quirk", optional_string(attn_quirk_name(f->restrictions.quirks)),
-                "limits", "isa_in_force", attn_isa_name(f->isa), "ATTN_ISA", optional_string(environment("ATTN_ISA")),
-                "ATTN_KERNEL", optional_string(environment("ATTN_KERNEL")), "ATTN_NUM_THREADS",
-                optional_string(environment("ATTN_NUM_THREADS")), "caches", "l1d_bytes", optional_size(t->l1d_bytes),
-                "l2_bytes", optional_size(t->l2_bytes), "l3_bytes", optional_size(t->l3_bytes), "l2_cores", t->l2_cores,
-                "l3_cores", t->l3_cores, "topology", topology_as_json(t), "threads", f->threads, "kernels", kernels);
+  json_t *root = json_pack(
+      "{s:s, s:{s:s, s:o, s:s, s:o}, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:i, s:i}, s:o, s:i, s:o}", "version",
+      attn_version(), "cpu", "model", attn_cpu_model(), "features", names_of(f->restrictions.features, attn_feature_name),
+      "isa", attn_isa_name(f->cpu_isa), "quirks", names_of(f->restrictions.quirks, attn_quirk_name), "limits",
+      "isa_in_force", attn_isa_name(f->isa), "ATTN_ISA", optional_string(environment("ATTN_ISA")), "ATTN_KERNEL",
+      optional_string(environment("ATTN_KERNEL")), "ATTN_NUM_THREADS", optional_string(environment("ATTN_NUM_THREADS")),
+      "caches", "l1d_bytes", optional_size(t->l1d_bytes), "l2_bytes", optional_size(t->l2_bytes), "l3_bytes",
+      optional_size(t->l3_bytes), "l2_cores", t->l2_cores, "l3_cores", t->l3_cores, "topology", topology_as_json(t),
+      "threads", f->threads, "kernels", kernels);
   if (!root) {
     fputs("attnbench info: no memory for the JSON object\n", stderr);
     return EXIT_USAGE;
@@ -190,8 +190,9 @@ static void print_text(const struct facts *f)
   printf("CPU        %s\n", attn_cpu_model());
   printf("Features   %s\n", f->restrictions.features ? attn_feature_list(f->restrictions.features, list, sizeof list)
                                                      : "none that a kernel uses");
-  const char *quirk = attn_quirk_name(f->restrictions.quirks);
-  printf("Quirks     %s%s\n", quirk ? quirk : "none known", environment("ATTN_QUIRKS") ? " (by ATTN_QUIRKS)" : "");
+  printf("Quirks     %s%s\n",
+         f->restrictions.quirks ? attn_quirk_list(f->restrictions.quirks, list, sizeof list) : "none known",
+         environment("ATTN_QUIRKS") ? " (by ATTN_QUIRKS)" : "");
   printf("ISA        %s in force", attn_isa_name(f->isa));
   if (environment("ATTN_ISA"))
     printf(" (ATTN_ISA=%s; without it %s)\n", environment("ATTN_ISA"), attn_isa_name(f->cpu_isa));

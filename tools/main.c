@@ -45,7 +45,7 @@ static void print_help(FILE *out)
         "  ATTN_KERNEL       exactly this kernel; `attnbench info` lists them\n"
         "  ATTN_NUM_THREADS  threads; default: the physical cores that this process may use\n"
         "  ATTN_TUNING       file of `attnbench tune`: block sizes that were found to be best on this machine\n"
-        "  ATTN_QUIRKS       none, or slow-requests: in place of what is known of this CPU; `attnbench info` shows it\n"
+        "  ATTN_QUIRKS       none, or slow-requests, slow-pairs: instead of what is known of this CPU (`attnbench info`)\n"
         "  ATTN_DEBUG=1      tell on standard error what was chosen and why the others were not\n"
         "\n"
         "Exit codes\n"

@@ -1,7 +1,9 @@
-/* Quirks of a CPU decide how fast, never what: the same bits with and without. */
+/* Quirks of a CPU decide how fast: they may choose another kernel, but each gives the same bits with and without. */
 #include "problem.h"
 
 #include "../../dispatch/internal.h"
+
+#include <stdio.h>
 
 enum { HKV = 2, GROUP = 8, TOKENS = 1187, PAGE = 512 };
 
@@ -23,16 +25,25 @@ static void the_environment_replaces_them(void **state)
   setenv("ATTN_QUIRKS", "slow-requests", 1);
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
   assert_int_equal(r.quirks, ATTN_QUIRK_SLOW_REQUESTS);
+  setenv("ATTN_QUIRKS", "slow-pairs,slow-requests", 1);
+  assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
+  assert_int_equal(r.quirks, ATTN_QUIRK_SLOW_REQUESTS | ATTN_QUIRK_SLOW_PAIRS);
   setenv("ATTN_QUIRKS", "none", 1);
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
   assert_int_equal(r.quirks, 0);
   setenv("ATTN_QUIRKS", "", 1); /* as if it were not set */
   assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_OK);
   assert_int_equal(r.quirks, attn_cpu_quirks());
-  setenv("ATTN_QUIRKS", "slow", 1);
-  assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_ERR_ENVIRONMENT);
-  assert_mentions("ATTN_QUIRKS=slow");
-  assert_mentions("slow-requests");
+  static const char *const wrong[] = {"slow",        "slow-requestss",  "slow-pairs,",
+                                      ",slow-pairs", "none,slow-pairs", "slow-pairs,x"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char text[64];
+    snprintf(text, sizeof text, "ATTN_QUIRKS=%s", wrong[i]);
+    setenv("ATTN_QUIRKS", wrong[i], 1);
+    assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_ERR_ENVIRONMENT);
+    assert_mentions(text);
+    assert_mentions("slow-requests slow-pairs");
+  }
 }
 
 /* `group` rows of each KV head; of one K and V are read in the order of memory. */

@@ -71,7 +71,7 @@ static void isa_limits(void **state)
 }
 
 #if defined(__x86_64__)
-/* Dot products of bf16 pairs where the CPU has them and nobody forbids them. */
+/* Dot products of bf16 pairs where the CPU has them, they are not slow, and nobody forbids them. */
 static void bf16_by_pairs(void **state)
 {
   (void)state;
@@ -82,16 +82,25 @@ static void bf16_by_pairs(void **state)
   struct attn_problem p;
   assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
   static const struct {
-    uint32_t features;
+    uint32_t features, quirks;
     enum attn_isa limit;
-    const char *expected;
-  } cases[] = {{AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_COUNT, "fwd_bf16_avx512bf16"},
-               {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_AVX512BF16, "fwd_bf16_avx512bf16"},
-               {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_AVX512, "fwd_bf16_avx512"},
-               {AVX512, ATTN_ISA_COUNT, "fwd_bf16_avx512"},
-               {AVX2 | ATTN_FEATURE_AVX512BF16, ATTN_ISA_COUNT, "fwd_bf16_avx2"}};
+    const char *named, *expected;
+  } cases[] = {
+      {AVX512 | ATTN_FEATURE_AVX512BF16, 0, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512bf16"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16, 0, ATTN_ISA_AVX512BF16, NULL, "fwd_bf16_avx512bf16"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16, 0, ATTN_ISA_AVX512, NULL, "fwd_bf16_avx512"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_QUIRK_SLOW_REQUESTS, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512bf16"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, "fwd_bf16_avx512bf16",
+       "fwd_bf16_avx512bf16"},
+      {AVX512, 0, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512"},
+      {AVX2 | ATTN_FEATURE_AVX512BF16, 0, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx2"},
+  };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    const struct attn_restrictions r = {.features = cases[i].features, .isa = cases[i].limit};
+    const struct attn_restrictions r = {.features = cases[i].features,
+                                        .quirks = cases[i].quirks,
+                                        .isa = cases[i].limit,
+                                        .kernel = cases[i].named ? attn_kernel_find(cases[i].named) : NULL};
     const struct attn_kernel *kernel = NULL;
     assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
     assert_string_equal(kernel->name, cases[i].expected);
