@@ -204,7 +204,7 @@ static void put_constants(json_t *object, const struct bench_row *row)
   put_real(object, "x_share", row->x_share);
   put_real(object, "fma_roof_gflops", row->fma_roof / 1e9);
   put_real(object, "read_roof_gbytes_per_s", row->read_roof / 1e9);
-  put_text(object, "read_roof_from", row->caches_hold ? "caches" : "memory");
+  if (isfinite(row->read_roof)) put_text(object, "read_roof_from", row->caches_hold ? "caches" : "memory");
   put_text(object, "label", row->label);
   if (*row->kernels) put_text(object, "kernels", row->kernels);
 }

@@ -45,6 +45,16 @@ if printf '%s\n' "$text" | grep -q '/fwd_f32_av\|/fwd_f32_neon'; then
   check 'decoding on one thread says nothing of all cores' says "^$isa .*f16 cache, group 1, all cores.* >= 0\.85 +-  not measured\$"
   text=$("$attnbench" run --preset small --kernel "fwd_f32_$isa" --threads 1 --filter 'Sq:16/' --repetitions 1 --min-time 0.001 2>&1)
   check 'other presets have no bars' says_not '^Bars: '
+  small="attn/decode_f32_$isa/f32/B:1/Hq:4/Hkv:1/Sq:1/Skv:64/Dqk:16/Dv:16/none"
+  text=$("$attnbench" run --case "$small/T:1" --repetitions 1 --min-time 0.001 --json /dev/stdout)
+  check 'so few keys are held against the caches' says '"read_roof_from": "caches"'
+  check 'and the table says so' says '^c: .*the last-level cache .* holds all'
+  text=$("$attnbench" run --case "$small/cache:cold/T:1" --repetitions 1 --min-time 0.001 --json /dev/stdout)
+  check 'too few to be cold say so' says 'cache:cold takes more than'
+  cold="attn/decode_f32_$isa/f32/B:1/Hq:4/Hkv:1/Sq:1/Skv:8192/Dqk:64/Dv:64/none/cache:cold"
+  text=$("$attnbench" run --case "$cold/T:1" --repetitions 1 --min-time 0.001 --json /dev/stdout)
+  check 'cold ones are held against memory' says '"read_roof_from": "memory"'
+  check 'and the table does not mark them' says_not '^c: '
 else
   echo "# no hand-written kernel runs here"
 fi
