@@ -50,6 +50,7 @@ def dispatch(*names):
 # file, the objects that hold it (to tell equal code), the commands that must notice
 FILES = [
     ("kernels/template/fwd_stream.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
+    ("kernels/template/products.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/stream.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/weigh.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/panels.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),

@@ -1,0 +1,163 @@
+/* The two products of fwd_stream.h by register tiles (tile_*.h): the scores of a run of key panels, and the values of one
+ * panel of columns. */
+#ifndef ATTN_PRODUCTS_H
+#define ATTN_PRODUCTS_H
+
+#include "output.h"
+#include "panels.h"
+#include "weigh.h"
+
+/* Scores of a row tile and neighbouring key panels. Functions of their own, so that their loops have all registers for
+ * themselves. Where qk_tile() can be cut (QK_DIVIDES), each panel weighs one of the tile that waits, row after row between
+ * parts of its own depth, and s->highest follows the scores plus `shift` of their row. */
+__attribute__((noinline)) static void score_panels(struct stream *s, float *restrict p, const float *restrict q,
+                                                   const float *restrict k, int64_t depth, int64_t panels, float factor,
+                                                   const float *shift)
+{
+  const int64_t part = !QK_DIVIDES ? depth : depth > 4 * MR ? depth / MR : 4;
+  struct waiting *const waiting = &s->waiting;
+  for (; panels > 0; panels--, p += NR, k += NR * depth) {
+    const bool waits = QK_DIVIDES && waiting->p && waiting->at < waiting->to;
+    float *w = waits ? waiting->p + waiting->at : NULL, *lanes = s->lanes;
+    const float *reference = s->max + waiting->tile * MR;
+    int64_t rows = waits ? MR : 0, left = depth;
+    const float *q_at = q, *k_at = k;
+    vf score[MR][NV];
+    ZERO_TILE(score, MR, NV);
+#define WEIGH_ONE (weigh_waiting(w, lanes, reference), w += P_STRIDE, lanes += NR, reference++, rows--)
+    for (; left >= part; left -= part, q_at += part * MR, k_at += part * NR) {
+      qk_tile(score, q_at, k_at, part, NV);
+      if (rows > 0) WEIGH_ONE;
+    }
+    qk_tile(score, q_at, k_at, left, NV);
+    while (rows > 0) WEIGH_ONE;
+#undef WEIGH_ONE
+    if (waits) waiting->at += NR;
+    UNROLLED_FOR (i, MR) {
+      vf highest = QK_DIVIDES ? vf_load(s->highest + i * VL) : vf_zero();
+      UNROLLED_FOR (l, NV) {
+        const vf x = scaled_score(score[i][l], factor);
+        vf_store(p + i * P_STRIDE + l * VL, x);
+        if (QK_DIVIDES) highest = vf_max_bits(highest, vf_add(x, vf_set(shift[i])));
+      }
+      if (QK_DIVIDES) vf_store(s->highest + i * VL, highest);
+    }
+  }
+}
+
+/* The same for the SHORT_MR rows of a last tile; nothing waits for it or is weighed meanwhile. */
+__attribute__((noinline)) static void score_short_panels(float *restrict p, const float *restrict q,
+                                                         const float *restrict k, int64_t depth, int64_t panels,
+                                                         float factor)
+{
+  for (; panels > 0; panels--, p += NR, k += NR * depth) {
+    vf score[MR][NV];
+    ZERO_TILE(score, SHORT_MR, NV);
+    qk_short_tile(score, q, k, depth, NV);
+    UNROLLED_FOR (i, SHORT_MR)
+      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+  }
+}
+
+/* The same for a panel of at most VL keys; the rest of its scores are hidden ones. */
+__attribute__((noinline)) static void score_narrow_panel(float *restrict p, const float *restrict q,
+                                                         const float *restrict k, int64_t depth, float factor)
+{
+  vf score[MR][NV];
+  ZERO_TILE(score, MR, NV);
+  qk_tile(score, q, k, depth, 1);
+  UNROLLED_FOR (i, MR) {
+    vf_store(p + i * P_STRIDE, scaled_score(score[i][0], factor));
+    UNROLLED_FOR (l, NV - 1) vf_store(p + i * P_STRIDE + (l + 1) * VL, vf_set(-INFINITY));
+  }
+}
+
+/* The same for one panel. Meanwhile the mask of the next row tile is asked for, whose rows lie too far apart for the
+ * hardware to foresee: from soon[i] + at on, NR * element bytes of each row. A few lines at a time: more would hold up the
+ * loads. */
+__attribute__((noinline)) static void score_panel_asking(float *restrict p, const float *restrict q,
+                                                         const float *restrict k, int64_t depth, const char *const *soon,
+                                                         int64_t at, int64_t bytes, float factor)
+{
+  enum { CHUNK = 16 };
+  const int64_t lines = bytes < 64 ? 1 : bytes / 64, all = MR * lines;
+  int64_t line = 0;
+  vf score[MR][NV];
+  ZERO_TILE(score, MR, NV);
+#ifdef __clang__ /* clang 14 would keep sums on the stack from chunk to chunk */
+  for (; line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
+  qk_tile(score, q, k, depth, NV);
+#else
+  for (int64_t d = 0; d < depth; d += CHUNK) {
+    const int64_t until = (d + CHUNK) * all / depth;
+    for (; line < until && line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
+    qk_tile(score, q + d * MR, k + d * NR, depth - d < CHUNK ? depth - d : CHUNK, NV);
+  }
+#endif
+  UNROLLED_FOR (i, MR)
+    UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+}
+
+/* Scores of row tile t and keys [from, to) of the block. Returns whether s->highest is that of them, a last panel that is
+ * not whole left out. */
+static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, int64_t from,
+                             int64_t to)
+{
+  const struct attn_problem *problem = s->unit->problem;
+  const int64_t depth = packed(problem->Dqk), bytes = (int64_t)attn_mask_element(problem->mask_kind);
+  const char *soon[MR];
+  if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
+    const bool narrow = to - keys >= NR - VL;
+    const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
+    const int64_t panels = (to - from) / NR - narrow;
+    if (rows_of(s, t) > SHORT_MR) {
+      const bool apart = QK_DIVIDES && keys < to && !narrow;
+      float shift[MR];
+      for (int i = 0; i < MR; i++) shift[i] = DEPTH - s->max[t * MR + i];
+      if (apart) score_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
+      if (QK_DIVIDES) zero_vectors(s->highest, MR);
+      score_panels(s, p + from, q, k, depth, panels - apart, problem->q_factor, shift);
+    } else {
+      score_short_panels(p + from, q, k, depth, panels, problem->q_factor);
+    }
+    if (narrow) score_narrow_panel(p + to - NR, q, last, depth, problem->q_factor);
+    return QK_DIVIDES && rows_of(s, t) > SHORT_MR;
+  }
+  for (int64_t i = 0; i < MR; i++) soon[i] = (const char *)s->row[(t + 1) * MR + i].mask;
+  for (int64_t j = from; j < to; j += NR)
+    score_panel_asking(p + j, s->q + t * MR * depth, s->k + j * depth, depth, soon, (j0 + j) * bytes, NR * bytes,
+                       problem->q_factor);
+  return false;
+}
+
+/* Functions of their own, as score_panels, and with a stride that the compiler knows. */
+__attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, uint32_t live, int64_t keys)
+{
+  add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
+}
+
+__attribute__((noinline)) static void short_value_tile(float *o, const float *p, const float *v, uint32_t live,
+                                                       int64_t keys)
+{
+  add_short_value_tile(o, p, P_STRIDE, v, live, keys, NV);
+}
+
+__attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, uint32_t live,
+                                                        int64_t keys)
+{
+  add_value_tile(o, p, P_STRIDE, v, live, keys, 1);
+}
+
+/* O += P V of row tile t over the live panels, for one panel of `width` columns. */
+static inline void add_values(const struct stream *s, int64_t t, float *o, const float *p, const float *v, uint32_t live,
+                              int64_t keys, int64_t width)
+{
+  if (width == NR && rows_of(s, t) > SHORT_MR)
+    wide_value_tile(o, p, v, live, keys);
+  else if (width == NR)
+    short_value_tile(o, p, v, live, keys);
+  else
+    narrow_value_tile(o, p, v, live, keys);
+}
+
+#endif
