@@ -34,6 +34,7 @@ KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 FLAGS_avx512bf16 := $(FLAGS_avx512) -mavx512bf16
+FLAGS_amx    := $(FLAGS_avx512bf16) -mamx-tile -mamx-bf16
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni
 # gcc's early scheduling spills accumulators of the NEON tiles (25 stack accesses in a loop of 48 FMAs); clang has no such
 # flag.
@@ -90,7 +91,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
-FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_avx512bf16) $(FLAGS_vnni) \
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) \
   $(FLAGS_neonbf16) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

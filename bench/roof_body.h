@@ -22,6 +22,7 @@ typedef uint64_t roof_word __attribute__((vector_size(ROOF_VECTOR_BYTES < 16 ? 1
 #endif
 enum { ROOF_WORD_BYTES = sizeof(roof_word), ROOF_STEP_BYTES = 128, ROOF_MAX_STREAMS = 8 };
 
+#ifdef ROOF_ACCUMULATORS
 static float roof_fma(long rounds)
 {
   roof_vector a[ROOF_ACCUMULATORS], x = {0}, y = {0}, sum = {0};
@@ -38,6 +39,7 @@ static float roof_fma(long rounds)
   for (int i = 0; i < ROOF_ACCUMULATORS; i++) sum += a[i];
   return ((const float *)&sum)[0];
 }
+#endif
 
 static inline __attribute__((always_inline)) uint64_t roof_read_streams(const char *start, size_t bytes, int streams,
                                                                         size_t ahead_bytes)

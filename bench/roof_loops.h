@@ -19,7 +19,7 @@ struct roof_loops {
 
 extern const struct roof_loops roof_loops_scalar;
 #if defined(__x86_64__)
-extern const struct roof_loops roof_loops_avx2, roof_loops_avx512, roof_loops_avx512bf16;
+extern const struct roof_loops roof_loops_avx2, roof_loops_avx512, roof_loops_avx512bf16, roof_loops_amx;
 #elif defined(__aarch64__)
 extern const struct roof_loops roof_loops_neon, roof_loops_neonbf16;
 #endif

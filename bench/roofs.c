@@ -12,9 +12,7 @@
 static const struct roof_loops *const all_loops[] = {
     &roof_loops_scalar,
 #if defined(__x86_64__)
-    &roof_loops_avx2,
-    &roof_loops_avx512,
-    &roof_loops_avx512bf16,
+    &roof_loops_avx2,   &roof_loops_avx512, &roof_loops_avx512bf16, &roof_loops_amx,
 #elif defined(__aarch64__)
     &roof_loops_neon,
     &roof_loops_neonbf16,

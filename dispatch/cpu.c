@@ -10,6 +10,8 @@ static char model[64];
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* The register state that the OS saves: a wide instruction without it corrupts other processes or dies. */
 static uint64_t xgetbv0(void)
@@ -17,6 +19,18 @@ static uint64_t xgetbv0(void)
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t)high << 32 | low;
+}
+
+/* Whether Linux lets this process use the tile registers: their 8 KiB, which grow the frames of signals, are given to whom
+ * asks. With other systems nobody is asked. */
+static bool tiles_are_granted(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA: asm/prctl.h of 5.16 */
+  return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+  return false;
+#endif
 }
 
 /* AMD's family 0x19 is Zen 3 and 4. Of Intel's CPUs with dot products of bf16 pairs all have slow ones, as far as anybody
@@ -29,15 +43,15 @@ static uint32_t quirks_of_model(void)
   const bool amd = b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx;
   const bool intel = b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-  const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff), model = (a >> 4 & 0xf) | (a >> 12 & 0xf0);
+  const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff), number = (a >> 4 & 0xf) | (a >> 12 & 0xf0);
   if (amd && family == ZEN_3_AND_4) return ATTN_QUIRK_SLOW_REQUESTS;
-  if (intel && model != COOPER_LAKE) return ATTN_QUIRK_SLOW_PAIRS;
+  if (intel && number != COOPER_LAKE) return ATTN_QUIRK_SLOW_PAIRS;
   return 0;
 }
 
 static void detect(void)
 {
-  enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6 };
+  enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_TILES = 0x60000 };
   uint32_t a, b, c, d, brand[12] = {0};
   quirks = quirks_of_model();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
@@ -65,6 +79,8 @@ static void detect(void)
   if (b & bit_AVX512DQ) features |= ATTN_FEATURE_AVX512DQ;
   if (b & bit_AVX512VL) features |= ATTN_FEATURE_AVX512VL;
   if (c & bit_AVX512VNNI) features |= ATTN_FEATURE_AVX512VNNI;
+  const bool tiles = d & bit_AMX_TILE && d & bit_AMX_BF16 && (xcr0 & XCR0_TILES) == XCR0_TILES && tiles_are_granted();
+  if (tiles) features |= ATTN_FEATURE_AMXBF16;
   if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) features |= ATTN_FEATURE_AVX512BF16;
 }
 
@@ -141,6 +157,7 @@ const char *attn_feature_name(uint32_t bit)
   case ATTN_FEATURE_AVX512VL: return "avx512vl";
   case ATTN_FEATURE_AVX512VNNI: return "avx512vnni";
   case ATTN_FEATURE_AVX512BF16: return "avx512bf16";
+  case ATTN_FEATURE_AMXBF16: return "amxbf16";
   case ATTN_FEATURE_NEON: return "neon";
   case ATTN_FEATURE_FP16: return "fp16";
   case ATTN_FEATURE_DOTPROD: return "dotprod";

@@ -18,7 +18,7 @@ const struct attn_kernel *const attn_kernels[] = {
     NULL};
 #undef KERNEL
 
-static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16"};
+static const char *const isa_names[ATTN_ISA_COUNT] = {"scalar", "avx2", "avx512", "avx512bf16", "amx", "neon", "neonbf16"};
 
 const char *attn_isa_name(enum attn_isa isa) { return isa < ATTN_ISA_COUNT ? isa_names[isa] : "any"; }
 
@@ -125,7 +125,7 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   }
   if (r->kernel && kernel != r->kernel) return "another kernel is demanded";
   if (!r->kernel && (kernel->flags & ATTN_KERNEL_COMPARISON)) return "for comparison only; used when named";
-  if (!r->kernel && r->quirks & ATTN_QUIRK_SLOW_PAIRS && kernel->flags & ATTN_KERNEL_BF16_WEIGHTS)
+  if (!r->kernel && r->quirks & ATTN_QUIRK_SLOW_PAIRS && kernel->flags & ATTN_KERNEL_PAIRS)
     return "dot products of pairs are slow on this CPU; used when named";
   const bool packs = problem && problem->cached && problem->kv_dtype != ATTN_I8 && kernel->flags & ATTN_KERNEL_FLOAT_CACHES;
   if (problem && kernel->dtype != problem->kv_dtype && !packs) return "other data type";

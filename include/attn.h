@@ -29,6 +29,9 @@
  *
  * Threads: all functions may be called from any thread. One plan may be run by several threads at once if each
  * passes its own workspace; without one, a second concurrent run of the plan gets ATTN_ERR_BUSY.
+ *
+ * The process: on CPUs with AMX the first call asks Linux, for all threads, to permit its tile registers (arch_prctl), which
+ * enlarges the frames of signal handlers; if Linux refuses, AMX is not used.
  */
 #ifndef ATTN_H
 #define ATTN_H
@@ -160,8 +163,8 @@ typedef enum attn_placement {
  * what either forbids is not used. */
 typedef struct attn_options {
   int threads;        /* 0: ATTN_NUM_THREADS, else the allowed physical cores, at most the cgroup quota */
-  const char *isa;    /* highest ISA allowed: "scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16". NULL: ATTN_ISA,
-                         else no limit */
+  const char *isa;    /* highest ISA allowed: "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon", "neonbf16". NULL:
+                         ATTN_ISA,    else no limit */
   const char *kernel; /* exactly this kernel, e.g. "fwd_f32_avx2". NULL: ATTN_KERNEL, else the first that fits */
   attn_placement placement;
 } attn_options;

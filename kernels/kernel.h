@@ -47,6 +47,7 @@ enum attn_feature {
   ATTN_FEATURE_AVX512VL = 1u << 6,
   ATTN_FEATURE_AVX512VNNI = 1u << 7,
   ATTN_FEATURE_AVX512BF16 = 1u << 8,
+  ATTN_FEATURE_AMXBF16 = 1u << 9,
   ATTN_FEATURE_NEON = 1u << 16,
   ATTN_FEATURE_FP16 = 1u << 17,
   ATTN_FEATURE_DOTPROD = 1u << 18,
@@ -60,6 +61,7 @@ enum attn_isa {
   ATTN_ISA_AVX2,
   ATTN_ISA_AVX512,
   ATTN_ISA_AVX512BF16,
+  ATTN_ISA_AMX,
   ATTN_ISA_NEON,
   ATTN_ISA_NEONBF16,
   ATTN_ISA_COUNT
@@ -94,6 +96,9 @@ enum {
 #endif
 #ifdef __AVX512BF16__
                            | ATTN_FEATURE_AVX512BF16
+#endif
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__)
+                           | ATTN_FEATURE_AMXBF16
 #endif
 #ifdef __ARM_NEON
                            | ATTN_FEATURE_NEON
@@ -186,7 +191,8 @@ enum {
   ATTN_KERNEL_WHOLE_HEAD = 1u << 1,   /* takes all rows of a (b, hkv) in one unit */
   ATTN_KERNEL_BF16_WEIGHTS = 1u << 2, /* rounds weights to bf16: an error of its own, docs/numerics.md */
   ATTN_KERNEL_16BIT_ROWS = 1u << 3,   /* over int8: rounds rows of Q and the weights of a block to 16 bits, likewise */
-  ATTN_KERNEL_FLOAT_CACHES = 1u << 4  /* reads caches of f32, f16 and bf16, whatever its dtype, with q and o of any type */
+  ATTN_KERNEL_FLOAT_CACHES = 1u << 4, /* reads caches of f32, f16 and bf16, whatever its dtype, with q and o of any type */
+  ATTN_KERNEL_PAIRS = 1u << 5         /* multiplies by dot products of pairs, which ATTN_QUIRK_SLOW_PAIRS is about */
 };
 
 /* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys

@@ -1,5 +1,5 @@
 # Measuring: build/libattnbench.a, everything of bench/ that the command and the tests link.
-BENCH_ISA := scalar $(if $(filter x86_64,$(ARCH)),avx2 avx512 avx512bf16) $(if $(filter aarch64,$(ARCH)),neon neonbf16)
+BENCH_ISA := scalar $(if $(filter x86_64,$(ARCH)),avx2 avx512 avx512bf16 amx) $(if $(filter aarch64,$(ARCH)),neon neonbf16)
 BENCH_SRC := $(filter-out bench/roof_%.c,$(sort $(wildcard bench/*.c))) $(BENCH_ISA:%=bench/roof_%.c)
 BENCH_OBJ := $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bench/gbench_shim.o
 BENCH_LIBS := -lbenchmark -ljansson -lstdc++

@@ -1,8 +1,8 @@
 # The inner loops, read from the object files: what they cost by LLVM's model of other CPUs, and that none uses the stack.
 LLVM_MCA ?= llvm-mca-19
 
-# Comparison kernels that the compiler vectorises have no tiles.
-TILE_KERNELS = $(shell grep -l 'fwd_stream.h\|naive.h' $(wildcard $(KERNEL_DIRS:%=%/*.c)))
+# Comparison kernels that the compiler vectorises have no tiles; those of AMX are in registers that no compiler knows.
+TILE_KERNELS = $(filter-out %_amx.c,$(shell grep -l 'fwd_stream.h\|naive.h' $(wildcard $(KERNEL_DIRS:%=%/*.c))))
 ARM_TILE_KERNELS = $(shell grep -l 'fwd_stream.h\|naive.h' $(wildcard kernels/arm/*.c))
 SPILL_OBJ = $(TILE_KERNELS:%.c=$(BUILD)/obj/%.o)
 ARM_SPILL_OBJ = $(ARM_TILE_KERNELS:%.c=$(ARM_BUILD)/obj/%.o)

@@ -42,7 +42,7 @@ bool case_field(const char *name, const char *field, char *value, size_t bytes)
   for (size_t i = 0; i < sizeof unnamed / sizeof *unnamed; i++)
     if (!strcmp(field, unnamed[i].field)) return ours && part_of(name, unnamed[i].part, value, bytes);
   if (!strcmp(field, "isa")) { /* a kernel's name is <op>_<dtype>_<isa>[_<tag>] */
-    static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512bf16", "neon", "neonbf16"};
+    static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512bf16", "amx", "neon", "neonbf16"};
     for (size_t i = 0; ours && i < sizeof isas / sizeof *isas; i++) {
       const char *found = strstr(c.kernel, isas[i]);
       const char after = found ? found[strlen(isas[i])] : 'x';

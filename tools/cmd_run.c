@@ -51,7 +51,7 @@ static const struct argp_option argp_options[] = {
     {"case", OPTION_CASE, "NAME", 0, "Exactly this case, by the name that a report gives it; may be repeated", 1},
     {"filter", OPTION_FILTER, "REGEX", 0, "Only cases whose name matches (POSIX extended)", 1},
     {"kernel", OPTION_KERNEL, "LIST", 0, "Only these kernels, separated by commas; `attnbench info` lists them", 1},
-    {"isa", OPTION_ISA, "LIST", 0, "Only kernels of these ISAs: scalar, avx2, avx512, avx512bf16, neon, neonbf16", 1},
+    {"isa", OPTION_ISA, "LIST", 0, "Only kernels of these ISAs: scalar, avx2, avx512, avx512bf16, amx, neon, neonbf16", 1},
     {"threads", OPTION_THREADS, "LIST", 0, "Thread counts, 'all' for every core; default: 1,all", 1},
     {"scaling", OPTION_SCALING, NULL, 0,
      "Sweep threads from 1 to the cores and twice the cores; ends with parallel efficiencies", 1},

@@ -15,7 +15,7 @@ $1 == "O" && $4 != "" {
 $1 == "K" { kernels = kernels " " $2 }
 $1 == "P" { presets = presets " " $2 }
 END {
-  isas = " scalar avx2 avx512 avx512bf16 neon neonbf16"
+  isas = " scalar avx2 avx512 avx512bf16 amx neon neonbf16"
   if (shell == "bash") bash(); else if (shell == "zsh") zsh(); else fish()
 }
 function bash(  i) {

@@ -41,7 +41,7 @@ static void print_help(FILE *out)
         "shows the version.\n"
         "\n"
         "Environment\n"
-        "  ATTN_ISA          highest instruction set allowed: scalar, avx2, avx512, avx512bf16, neon, neonbf16\n"
+        "  ATTN_ISA          highest instruction set allowed: scalar, avx2, avx512, avx512bf16, amx, neon, neonbf16\n"
         "  ATTN_KERNEL       exactly this kernel; `attnbench info` lists them\n"
         "  ATTN_NUM_THREADS  threads; default: the physical cores that this process may use\n"
         "  ATTN_TUNING       file of `attnbench tune`: block sizes that were found to be best on this machine\n"

@@ -20,7 +20,11 @@
 #include "pack_cached.h"
 #include "panels.h"
 #include "weigh.h"
+#ifdef ATTN_PRODUCTS_BY_TILES
+#include "products_amx.h"
+#else
 #include "products.h"
+#endif
 
 /* P of row tile t for a block of keys. */
 static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p)
@@ -36,10 +40,10 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
     rest = next_run(rest, round_up(keys, NR), &from, &to);
     const bool hides = panels.partial & (before ^ rest), ends = hides && is_end(problem, s->row + t * MR, j0, keys, from);
     const int64_t end = ends && keys < to ? keys : to;
-    if (score_run(s, t, j0, keys, p, from, to) && (!hides || ends) && !edits && rows_of(s, t) == MR) {
-      finish_waiting(s);
-      if (wait_to_weigh(s, t, p, from, to, end)) continue;
-    }
+    if (score_run(s, t, j0, keys, p, from, to) && (!hides || ends) && !edits && rows_of(s, t) == MR &&
+        take_weights(s, t, p, from, to, end))
+      continue;
+    scale_run(s, t, p, from, to);
     if (s->waiting.tile == t) finish_waiting(s); /* its sums and weights may be rescaled */
     for (int64_t i = 0; i < rows_of(s, t); i++) {
       const struct attn_row *at = &s->row[t * MR + i];

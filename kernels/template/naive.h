@@ -9,6 +9,7 @@
 #include "pack.h"
 
 #include "output.h"
+#include "value_tile.h"
 
 #include <float.h>
 #include <string.h>

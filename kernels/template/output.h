@@ -12,28 +12,6 @@ static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t va
   return t * MR * values + left * MR + i * width;
 }
 
-/* O += P V over the live panels (bit j / NR: that of key j) of keys [0, keys), `rows` rows and one value panel of nv
- * vectors. The sum of the block starts at zero and stays in registers from one run of live panels to the next. */
-#define DEFINE_ADD_VALUES(name, pv, rows)                                                                                  \
-  ALWAYS_INLINE void name(float *restrict o, const float *restrict p, int64_t p_stride, const float *restrict v,           \
-                          uint32_t live, int64_t keys, const int nv)                                                       \
-  {                                                                                                                        \
-    vf acc[MR][NV];                                                                                                        \
-    ZERO_TILE(acc, rows, NV);                                                                                              \
-    while (live) {                                                                                                         \
-      int64_t from, to;                                                                                                    \
-      live = next_run(live, keys, &from, &to);                                                                             \
-      pv(acc, p + weights_at(from), p_stride, v + packed(from) * nv * VL, packed(to - from), nv);                          \
-    }                                                                                                                      \
-    UNROLLED_FOR (i, rows)                                                                                                 \
-      UNROLLED_FOR (j, nv) {                                                                                               \
-        float *at = o + (i * nv + j) * VL;                                                                                 \
-        vf_store(at, vf_add(vf_load(at), acc[i][j]));                                                                      \
-      }                                                                                                                    \
-  }
-DEFINE_ADD_VALUES(add_value_tile, pv_tile, MR)
-DEFINE_ADD_VALUES(add_short_value_tile, pv_short_tile, SHORT_MR)
-
 /* Elements [at, at + n) of O, n <= VL. It is of the kernel's type, but a kernel in f32 writes any over a cache. */
 static inline void store_output(const struct attn_unit *u, int64_t at, int64_t n, int64_t step, vf x)
 {

@@ -7,7 +7,8 @@
  *   P  as V, in the place of the scores: weights rounded to the 16-bit type, to nearest even
  *
  * ATTN_PAIRS pairs of a row stand together: with 2, for matrix multiplications of 2x4 by 4x2 elements, the order is
- * [packed(Dqk) / 2][MR][2] and so on. What is missing to fill them up is 0. */
+ * [packed(Dqk) / 2][MR][2] and so on. Of Q ATTN_QUERY_PAIRS do, if that is defined: with 16, for multiplications by
+ * matrices of 16 pairs, [packed(Dqk) / 16][MR][16]. What is missing to fill them up is 0. */
 #ifndef ATTN_PACK_H
 #define ATTN_PACK_H
 
@@ -16,10 +17,14 @@
 #include <float.h>
 #include <string.h>
 
-enum { PACKED = 2, TOGETHER = ATTN_PAIRS };
+#ifndef ATTN_QUERY_PAIRS
+#define ATTN_QUERY_PAIRS ATTN_PAIRS
+#endif
+enum { PACKED = 2, TOGETHER = ATTN_PAIRS, OF_QUERY = ATTN_QUERY_PAIRS };
 _Static_assert(NR % (2 * VL) == 0, "a panel's weights are packed two vectors at a time");
+_Static_assert(OF_QUERY % TOGETHER == 0 && NR % (PACKED * OF_QUERY) == 0, "neighbouring panels leave no gap");
 
-static inline int64_t packed(int64_t n) { return round_up(n, PACKED * TOGETHER) / PACKED; }
+static inline int64_t packed(int64_t n) { return round_up(n, PACKED * OF_QUERY) / PACKED; }
 
 /* Turned queries would have to be rounded. */
 static inline bool pairs_support(const struct attn_problem *p) { return !p->rope; }
@@ -29,6 +34,7 @@ static inline int64_t pair_place(int64_t n, int64_t i, int64_t width)
 {
   return (n / TOGETHER * width + i) * TOGETHER + n % TOGETHER;
 }
+static inline int64_t query_place(int64_t n, int64_t i) { return (n / OF_QUERY * MR + i) * OF_QUERY + n % OF_QUERY; }
 
 static inline float pair_of(element first, element second)
 {
@@ -49,7 +55,9 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
   const struct attn_problem *p = u->problem;
   for (int64_t i = 0; i < MR; i++) {
     const element *src = row + i < row_end ? (const element *)u->q + attn_q_at(u, row + i) : NULL;
-    for (int64_t n = 0; n < packed(p->Dqk); n++) dst[pair_place(n, i, MR)] = src ? pair_at(src, p->q.d, n, p->Dqk) : 0;
+    const int64_t whole = src && p->q.d == 1 ? p->Dqk / 2 / OF_QUERY * OF_QUERY : 0;
+    for (int64_t n = 0; n < whole; n += OF_QUERY) memcpy(dst + query_place(n, i), src + 2 * n, OF_QUERY * sizeof *dst);
+    for (int64_t n = whole; n < packed(p->Dqk); n++) dst[query_place(n, i)] = src ? pair_at(src, p->q.d, n, p->Dqk) : 0;
   }
 }
 
@@ -128,7 +136,7 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
                           int64_t keys, int64_t width)
 {
   vf far = vf_zero();
-  for (int64_t j = 0; j < n; j += 2 * TOGETHER)
+  for (int64_t j = 0; j < PACKED * packed(n); j += 2 * TOGETHER)
     for (int64_t d = 0; d < width; d += VL) {
       const int64_t left = d / NR * NR, rest = width - left, padded = rest < NR ? round_up(rest, VL) : NR;
       vf pairs[TOGETHER];
@@ -146,6 +154,7 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
   return !vf_any_beyond(far, FLT_MAX);
 }
 
+#ifndef ATTN_PRODUCTS_BY_TILES
 /* See pack.h. The value of a hidden key (weight -0) is taken for 0, which changes no bit of finite ones. */
 __attribute__((noinline, cold)) static void value_tile_careful(float *o, float *p, int64_t p_stride, const float *v,
                                                                uint32_t live, int64_t keys, int64_t width)
@@ -171,5 +180,6 @@ __attribute__((noinline, cold)) static void value_tile_careful(float *o, float *
     }
   }
 }
+#endif
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "output.h"
 #include "panels.h"
+#include "value_tile.h"
 #include "weigh.h"
 
 /* Scores of a row tile and neighbouring key panels. Functions of their own, so that their loops have all registers for
@@ -128,6 +129,20 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
     score_panel_asking(p + j, s->q + t * MR * depth, s->k + j * depth, depth, soon, (j0 + j) * bytes, NR * bytes,
                        problem->q_factor);
   return false;
+}
+
+/* Scores are scaled where they leave the registers. */
+static inline void scale_run(struct stream *s, int64_t t, float *p, int64_t from, int64_t to)
+{
+  (void)s, (void)t, (void)p, (void)from, (void)to;
+}
+
+/* Lets the weights of tile t, whose rows see all keys [from, end) and none of [end, to), wait for the next tile's scores.
+ * False: nothing was done. */
+static inline bool take_weights(struct stream *s, int64_t t, float *p, int64_t from, int64_t to, int64_t end)
+{
+  finish_waiting(s);
+  return wait_to_weigh(s, t, p, from, to, end);
 }
 
 /* Functions of their own, as score_panels, and with a stride that the compiler knows. */

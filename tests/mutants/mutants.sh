@@ -58,14 +58,14 @@ fi
 build() {
   local make=(make -s -C "$tree" -j"$(nproc)" --no-print-directory HWLOC=0)
   case $1 in
-  avx512*) "${make[@]}" BUILD="$dir/x86" CC=gcc "$dir/x86/tests/check_kernels_static" ;;
+  avx512* | amx) "${make[@]}" BUILD="$dir/x86" CC=gcc "$dir/x86/tests/check_kernels_static" ;;
   neon*) "${make[@]}" BUILD="$dir/arm" CC="$compiler" AR="${compiler%gcc}ar" "$dir/arm/tests/check_kernels_static" ;;
   esac > "$dir/log/build" 2>&1 || { cat "$dir/log/build" >&2; return 1; }
 }
 run() {
   local options=(--kernel "$2" --grid emulated --no-exp2 --seed 1)
   case $1 in
-  avx512*)
+  avx512* | amx)
     if [ -n "$emulate" ] && [ "$1" = avx512 ]; then
       "$root/tests/emulate/run.sh" --dir "$dir/emulate" --timeout 600 -- "$dir/x86/tests/check_kernels_static" "${options[@]}"
     else
@@ -78,6 +78,7 @@ run() {
 declare -A unable=()
 [ -z "$emulate" ] || unable[avx512]=$("$root/tests/emulate/run.sh" --prepare --dir "$dir/emulate" 2>&1 | tail -n 1)
 grep -q -w avx512_bf16 /proc/cpuinfo || unable[avx512bf16]="this CPU has no AVX512-BF16, nor has an emulator here"
+grep -q -w amx_bf16 /proc/cpuinfo || unable[amx]="this CPU has no AMX, nor has an emulator here"
 command -v "${QEMU_ARM:-qemu-aarch64-static}" > /dev/null || unable[neon]="qemu-aarch64-static is not installed (tools/deps.sh arm)"
 command -v "$compiler" > /dev/null || unable[neon]="$compiler is not installed (tools/deps.sh arm)"
 [ -z "${unable[neon]-}" ] || unable[neonbf16]=${unable[neon]}
@@ -90,7 +91,7 @@ declare -A sound=()
 plant() {
   local isa=${kernel##*_} source text rest status=0 caught count
   [[ $only = *" $mutant "* ]] || return 0
-  [[ $isa = avx512* || $isa = neon* ]] || fail "$mutant: $kernel is not run here, only kernels of AVX-512 and NEON are"
+  [[ $isa = avx512* || $isa = amx || $isa = neon* ]] || fail "$mutant: $kernel is not run here, only kernels of AVX-512, AMX and NEON are"
   only=${only/ $mutant / }
   source=$tree/$file
   text=$(cat "$source"; echo .)

@@ -93,6 +93,10 @@ static void bf16_by_pairs(void **state)
       {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512"},
       {AVX512 | ATTN_FEATURE_AVX512BF16, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, "fwd_bf16_avx512bf16",
        "fwd_bf16_avx512bf16"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16 | ATTN_FEATURE_AMXBF16, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL,
+       "fwd_bf16_amx"},
+      {AVX512 | ATTN_FEATURE_AVX512BF16 | ATTN_FEATURE_AMXBF16, 0, ATTN_ISA_AVX512BF16, NULL, "fwd_bf16_avx512bf16"},
+      {AVX512 | ATTN_FEATURE_AMXBF16, 0, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512"},
       {AVX512, 0, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx512"},
       {AVX2 | ATTN_FEATURE_AVX512BF16, 0, ATTN_ISA_COUNT, NULL, "fwd_bf16_avx2"},
   };
@@ -169,6 +173,7 @@ static void the_list_is_sound(void **state)
     if ((*k)->isa == ATTN_ISA_AVX512) assert_int_equal((*k)->needs & AVX512, AVX512);
     if ((*k)->isa == ATTN_ISA_AVX512BF16)
       assert_int_equal((*k)->needs & (AVX512 | ATTN_FEATURE_AVX512BF16), AVX512 | ATTN_FEATURE_AVX512BF16);
+    if ((*k)->isa == ATTN_ISA_AMX) assert_true((*k)->needs & ATTN_FEATURE_AMXBF16);
   }
   assert_null(attn_kernel_find("fwd_f32"));
 }

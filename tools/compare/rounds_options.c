@@ -26,7 +26,7 @@ static const struct argp_option options[] = {
     {"case", 'c', "NAME", 0, "Exactly this case, by the name that a report gives it; may be repeated", 10},
     {"filter", 'f', "REGEX", 0, "Only cases whose name matches (POSIX extended)", 10},
     {"kernel", 'k', "LIST", 0, "Only these kernels, separated by commas", 10},
-    {"isa", OPTION_ISA, "LIST", 0, "Only kernels of these ISAs: scalar, avx2, avx512, avx512bf16, neon, neonbf16", 10},
+    {"isa", OPTION_ISA, "LIST", 0, "Only kernels of these ISAs: scalar, avx2, avx512, avx512bf16, amx, neon, neonbf16", 10},
     {"threads", 't', "LIST", 0, "Thread counts, 'all' for every core", 10},
     {NULL, 0, NULL, 0, "How they are measured", 11},
     {"rounds", OPTION_ROUNDS, "N", 0, "At most this many rounds; default 60", 11},

@@ -16,7 +16,7 @@ if (hasCharts) {
   Chart.defaults.plugins.legend.labels.padding = 14;
 }
 
-const ISA_COLOURS = {scalar: "c-grey", neon: "c-purple", neonbf16: "c-red", avx2: "c-teal", avx512: "c-blue", avx512bf16: "c-orange", other: "c-cyan"};
+const ISA_COLOURS = {scalar: "c-grey", neon: "c-purple", neonbf16: "c-red", avx2: "c-teal", avx512: "c-blue", avx512bf16: "c-orange", amx: "c-yellow", other: "c-cyan"};
 const FAMILY_POINTS = {streaming: "circle", decode: "triangle", naive: "rectRot", autovec: "rect", scalar: "crossRot"};
 const MACHINE_COLOURS = ["c-blue", "c-orange", "c-teal", "c-purple", "c-red", "c-yellow", "c-cyan", "c-grey"];
 const machineColour = (m) => colour(MACHINE_COLOURS[m.index % MACHINE_COLOURS.length]);

@@ -35,7 +35,7 @@ function parseName(name) {
   return fields;
 }
 
-const ISAS = ["scalar", "neon", "neonbf16", "avx2", "avx512", "avx512bf16"];
+const ISAS = ["scalar", "neon", "neonbf16", "avx2", "avx512", "avx512bf16", "amx"];
 const isaOf = (kernel) => ISAS.find((isa) => kernel.split("_").includes(isa)) || "other";
 const familyOf = (kernel) =>
   kernel.includes("_autovec_") ? "autovec" : kernel.startsWith("naive_") ? "naive" : kernel.startsWith("decode_") ? "decode"

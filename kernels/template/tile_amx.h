@@ -1,0 +1,14 @@
+/* What the loops must know of products_amx.h before they include it, as they do of other tiles. */
+#ifndef ATTN_TILE_AMX_H
+#define ATTN_TILE_AMX_H
+#define ATTN_PRODUCTS_BY_TILES
+
+#include "../kernel.h"
+#include "unroll.h"
+
+enum {
+  NR = NV * VL,
+  QK_DIVIDES = 0,
+};
+
+#endif
