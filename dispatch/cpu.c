@@ -33,8 +33,9 @@ static bool tiles_are_granted(void)
 #endif
 }
 
-/* AMD's family 0x19 is Zen 3 and 4. Of Intel's CPUs with dot products of bf16 pairs all have slow ones, as far as anybody
- * measured: all but Cooper Lake (model 0x55), the first. Under hypervisors model numbers may be others'. */
+/* AMD's family 0x19 is Zen 3 and 4. All of Intel's cores that do multiply-adds have two vector ports for these, three for
+ * everything. Of those with dot products of bf16 pairs all have slow ones, as far as anybody measured: all but Cooper Lake
+ * (model 0x55), the first. Under hypervisors model numbers may be others'. */
 static uint32_t quirks_of_model(void)
 {
   enum { ZEN_3_AND_4 = 0x19, COOPER_LAKE = 0x55 };
@@ -45,7 +46,7 @@ static uint32_t quirks_of_model(void)
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
   const uint32_t family = (a >> 8 & 0xf) + (a >> 20 & 0xff), number = (a >> 4 & 0xf) | (a >> 12 & 0xf0);
   if (amd && family == ZEN_3_AND_4) return ATTN_QUIRK_SLOW_REQUESTS;
-  if (intel && number != COOPER_LAKE) return ATTN_QUIRK_SLOW_PAIRS;
+  if (intel) return ATTN_QUIRK_SHARED_PORTS | (number != COOPER_LAKE ? ATTN_QUIRK_SLOW_PAIRS : 0);
   return 0;
 }
 
@@ -135,6 +136,7 @@ const char *attn_quirk_name(uint32_t bit)
   switch (bit) {
   case ATTN_QUIRK_SLOW_REQUESTS: return "slow-requests";
   case ATTN_QUIRK_SLOW_PAIRS: return "slow-pairs";
+  case ATTN_QUIRK_SHARED_PORTS: return "shared-ports";
   }
   return NULL;
 }

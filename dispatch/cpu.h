@@ -12,8 +12,10 @@ uint32_t attn_cpu_features(void);
 enum attn_quirk {
   ATTN_QUIRK_SLOW_REQUESTS = 1u << 0, /* "slow-requests": requests of software for memory slow it down, most of all into L1;
                                          long runs are read faster unasked (measured on Zen 4; not so on Zen 5) */
-  ATTN_QUIRK_SLOW_PAIRS = 1u << 1     /* "slow-pairs": a dot product of bf16 pairs takes more than twice as long as a
+  ATTN_QUIRK_SLOW_PAIRS = 1u << 1,    /* "slow-pairs": a dot product of bf16 pairs takes more than twice as long as a
                                          multiply-add of f32, so that kernels of f32 inside are faster */
+  ATTN_QUIRK_SHARED_PORTS = 1u << 2   /* "shared-ports": additions and shifts take the ports of multiply-adds, so that
+                                         exponentials between these gain nothing */
 };
 uint32_t attn_cpu_quirks(void);
 const char *attn_quirk_name(uint32_t bit); /* NULL if bit is no quirk */

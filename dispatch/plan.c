@@ -205,6 +205,7 @@ static attn_status create_plan(attn_plan **out, const attn_desc *desc, const str
   if (!status) status = attn_restrictions_get(&restrictions, options);
   if (!status) {
     plan->problem.slow_requests = restrictions.quirks & ATTN_QUIRK_SLOW_REQUESTS;
+    plan->problem.shared_ports = restrictions.quirks & ATTN_QUIRK_SHARED_PORTS;
     plan->problem.near_bytes = plan->problem.slow_requests ? 0 : (int64_t)attn_topology_get()->l1d_bytes;
   }
   if (!status) status = attn_select(&plan->kernel, &plan->problem, &restrictions);

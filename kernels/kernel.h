@@ -131,6 +131,7 @@ struct attn_problem {
   attn_dtype kv_dtype;                  /* of k and v: the same, unless they are in a cache */
   bool cached;                          /* k and v are one sequence of an attn_cache: see struct attn_unit */
   bool slow_requests;                   /* of software for memory: ATTN_QUIRK_SLOW_REQUESTS */
+  bool shared_ports;                    /* of multiply-adds and what exponentials are made of: ATTN_QUIRK_SHARED_PORTS */
   int64_t near_bytes;                   /* that may be asked for into L1; 0: what is asked for goes to L2 */
   int page_shift;                       /* paged caches: log2 of the keys of a page */
   int64_t k_page, v_page;               /* elements from one page to the next */

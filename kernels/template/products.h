@@ -8,17 +8,15 @@
 #include "value_tile.h"
 #include "weigh.h"
 
-/* Scores of a row tile and neighbouring key panels. Functions of their own, so that their loops have all registers for
- * themselves. Where qk_tile() can be cut (QK_DIVIDES), each panel weighs one of the tile that waits, row after row between
- * parts of its own depth, and s->highest follows the scores plus `shift` of their row. */
-__attribute__((noinline)) static void score_panels(struct stream *s, float *restrict p, const float *restrict q,
-                                                   const float *restrict k, int64_t depth, int64_t panels, float factor,
-                                                   const float *shift)
+/* Scores of a row tile and neighbouring key panels. If weighs, each panel weighs one of the tile that waits, row after row
+ * between parts of its own depth, and s->highest follows the scores plus `shift` of their row. */
+ALWAYS_INLINE void multiply_panels(struct stream *s, float *restrict p, const float *restrict q, const float *restrict k,
+                                   int64_t depth, int64_t panels, float factor, const float *shift, const bool weighs)
 {
-  const int64_t part = !QK_DIVIDES ? depth : depth > 4 * MR ? depth / MR : 4;
+  const int64_t part = !weighs ? depth : depth > 4 * MR ? depth / MR : 4;
   struct waiting *const waiting = &s->waiting;
   for (; panels > 0; panels--, p += NR, k += NR * depth) {
-    const bool waits = QK_DIVIDES && waiting->p && waiting->at < waiting->to;
+    const bool waits = weighs && waiting->p && waiting->at < waiting->to;
     float *w = waits ? waiting->p + waiting->at : NULL, *lanes = s->lanes;
     const float *reference = s->max + waiting->tile * MR;
     int64_t rows = waits ? MR : 0, left = depth;
@@ -35,15 +33,29 @@ __attribute__((noinline)) static void score_panels(struct stream *s, float *rest
 #undef WEIGH_ONE
     if (waits) waiting->at += NR;
     UNROLLED_FOR (i, MR) {
-      vf highest = QK_DIVIDES ? vf_load(s->highest + i * VL) : vf_zero();
+      vf highest = weighs ? vf_load(s->highest + i * VL) : vf_zero();
       UNROLLED_FOR (l, NV) {
         const vf x = scaled_score(score[i][l], factor);
         vf_store(p + i * P_STRIDE + l * VL, x);
-        if (QK_DIVIDES) highest = vf_max_bits(highest, vf_add(x, vf_set(shift[i])));
+        if (weighs) highest = vf_max_bits(highest, vf_add(x, vf_set(shift[i])));
       }
-      if (QK_DIVIDES) vf_store(s->highest + i * VL, highest);
+      if (weighs) vf_store(s->highest + i * VL, highest);
     }
   }
+}
+
+/* Functions of their own, so that their loops have all registers for themselves. */
+__attribute__((noinline)) static void score_panels(struct stream *s, float *restrict p, const float *restrict q,
+                                                   const float *restrict k, int64_t depth, int64_t panels, float factor)
+{
+  multiply_panels(s, p, q, k, depth, panels, factor, NULL, false);
+}
+
+__attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, float *restrict p, const float *restrict q,
+                                                             const float *restrict k, int64_t depth, int64_t panels,
+                                                             float factor, const float *shift)
+{
+  multiply_panels(s, p, q, k, depth, panels, factor, shift, true);
 }
 
 /* The same for the SHORT_MR rows of a last tile; nothing waits for it or is weighed meanwhile. */
@@ -111,18 +123,21 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
     const bool narrow = to - keys >= NR - VL;
     const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
     const int64_t panels = (to - from) / NR - narrow;
-    if (rows_of(s, t) > SHORT_MR) {
-      const bool apart = QK_DIVIDES && keys < to && !narrow;
+    const bool weighs = QK_DIVIDES && !problem->shared_ports && rows_of(s, t) > SHORT_MR;
+    if (weighs) {
+      const bool apart = keys < to && !narrow;
       float shift[MR];
       for (int i = 0; i < MR; i++) shift[i] = DEPTH - s->max[t * MR + i];
-      if (apart) score_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
-      if (QK_DIVIDES) zero_vectors(s->highest, MR);
-      score_panels(s, p + from, q, k, depth, panels - apart, problem->q_factor, shift);
+      if (apart) score_and_weigh_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
+      zero_vectors(s->highest, MR);
+      score_and_weigh_panels(s, p + from, q, k, depth, panels - apart, problem->q_factor, shift);
+    } else if (rows_of(s, t) > SHORT_MR) {
+      score_panels(s, p + from, q, k, depth, panels, problem->q_factor);
     } else {
       score_short_panels(p + from, q, k, depth, panels, problem->q_factor);
     }
     if (narrow) score_narrow_panel(p + to - NR, q, last, depth, problem->q_factor);
-    return QK_DIVIDES && rows_of(s, t) > SHORT_MR;
+    return weighs;
   }
   for (int64_t i = 0; i < MR; i++) soon[i] = (const char *)s->row[(t + 1) * MR + i].mask;
   for (int64_t j = from; j < to; j += NR)

@@ -42,7 +42,7 @@ static void the_environment_replaces_them(void **state)
     setenv("ATTN_QUIRKS", wrong[i], 1);
     assert_int_equal(attn_restrictions_get(&r, NULL), ATTN_ERR_ENVIRONMENT);
     assert_mentions(text);
-    assert_mentions("slow-requests slow-pairs");
+    assert_mentions("slow-requests slow-pairs shared-ports");
   }
 }
 
@@ -97,11 +97,53 @@ static void no_bit_depends_on_them(void **state)
   }
 }
 
+/* Prefill: with weights that wait for the next tile's scores, and without. Keys grow, so that references rise. */
+static void nor_do_those_of_prefill(void **state)
+{
+  (void)state;
+  enum { ROWS = 203, KEYS = 611, D = 40, HEADS = 2 };
+  const size_t queries = HEADS * ROWS * D, keys = HEADS * KEYS * D;
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
+    if (strncmp((*k)->name, "fwd_", 4) || (*k)->needs & ~attn_cpu_features()) continue;
+    for (unsigned flags = 0; flags <= ATTN_CAUSAL; flags += ATTN_CAUSAL) {
+      const attn_desc d = {.dtype = (*k)->dtype,
+                           .B = 1,
+                           .Hq = HEADS,
+                           .Hkv = HEADS,
+                           .Sq = ROWS,
+                           .Skv = KEYS,
+                           .Dqk = D,
+                           .Dv = D,
+                           .flags = flags};
+      const attn_options options = {.kernel = (*k)->name, .threads = 1};
+      void *q = converted(d.dtype, queries, 5), *key = converted(d.dtype, keys, 6), *v = converted(d.dtype, keys, 7);
+      void *o[2] = {converted(d.dtype, queries, 8), converted(d.dtype, queries, 8)};
+      for (int64_t i = 0; i < (int64_t)keys; i++)
+        attn_element_put(d.dtype, key, i, attn_element_get(d.dtype, key, i) * (float)(1 + i / D % KEYS / 100));
+      for (int with = 0; with < 2; with++) {
+        attn_plan *plan;
+        setenv("ATTN_QUIRKS", with ? "shared-ports" : "none", 1);
+        if (attn_plan_create(&plan, &d, &options)) fail_msg("%s", attn_error_message());
+        if (attn_run(plan, &(attn_args){.q = q, .k = key, .v = v, .o = o[with]})) fail_msg("%s", attn_error_message());
+        attn_plan_destroy(plan);
+      }
+      if (memcmp(o[0], o[1], queries * attn_element_bytes(d.dtype)))
+        fail_msg("%s%s: other bits with the quirk", (*k)->name, flags ? ", causal" : "");
+      free(q);
+      free(key);
+      free(v);
+      free(o[0]);
+      free(o[1]);
+    }
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(the_environment_replaces_them, clean_environment, clean_environment),
       cmocka_unit_test_setup_teardown(no_bit_depends_on_them, clean_environment, clean_environment),
+      cmocka_unit_test_setup_teardown(nor_do_those_of_prefill, clean_environment, clean_environment),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
