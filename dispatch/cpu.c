@@ -53,6 +53,7 @@ static uint32_t quirks_of_model(void)
 static void detect(void)
 {
   enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_TILES = 0x60000 };
+  enum { OF_AMX = 1 << 22 | 1 << 24 }; /* AMX-BF16, AMX-TILE: clang 14 has no names for them */
   uint32_t a, b, c, d, brand[12] = {0};
   quirks = quirks_of_model();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
@@ -80,7 +81,7 @@ static void detect(void)
   if (b & bit_AVX512DQ) features |= ATTN_FEATURE_AVX512DQ;
   if (b & bit_AVX512VL) features |= ATTN_FEATURE_AVX512VL;
   if (c & bit_AVX512VNNI) features |= ATTN_FEATURE_AVX512VNNI;
-  const bool tiles = d & bit_AMX_TILE && d & bit_AMX_BF16 && (xcr0 & XCR0_TILES) == XCR0_TILES && tiles_are_granted();
+  const bool tiles = (d & OF_AMX) == OF_AMX && (xcr0 & XCR0_TILES) == XCR0_TILES && tiles_are_granted();
   if (tiles) features |= ATTN_FEATURE_AMXBF16;
   if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) features |= ATTN_FEATURE_AVX512BF16;
 }

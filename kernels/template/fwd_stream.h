@@ -123,7 +123,7 @@ static inline void stream_run(const struct attn_unit *u)
   const int64_t padded = s.tiles * MR, rows = u->row1 - u->row0;
   for (int64_t r = 0; r < padded; r++) {
     s.row[r] = attn_row_get(u, u->row0 + (r < rows ? r : rows - 1));
-    s.max[r] = -FLT_MAX;
+    s.max[r] = NO_KEYS;
   }
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
   if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);

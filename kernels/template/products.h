@@ -127,7 +127,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
     if (weighs) {
       const bool apart = keys < to && !narrow;
       float shift[MR];
-      for (int i = 0; i < MR; i++) shift[i] = DEPTH - s->max[t * MR + i];
+      for (int i = 0; i < MR; i++) shift[i] = DEPTH - reference_of(s, t * MR + i);
       if (apart) score_and_weigh_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
       zero_vectors(s->highest, MR);
       score_and_weigh_panels(s, p + from, q, k, depth, panels - apart, problem->q_factor, shift);

@@ -68,8 +68,8 @@ static inline void scale_run(struct stream *s, int64_t t, float *p, int64_t from
     }
 }
 
-/* Row i's packed weights of its raw scores p[from..to), all visible, in two passes: scores, and whether all are plain; then
- * what weigh_row() and pack_row() make of them, bit for bit. False: scores are left, some are not plain. */
+/* Row i's packed weights of its raw scores p[from..to), all visible, in two passes: scores, and whether all are surely
+ * plain; then what weigh_row() and pack_row() make of them, bit for bit. False: scores are left. */
 static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
@@ -85,7 +85,9 @@ static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, i
       vf_store(row + j + l * VL, x);
     }
   UNROLLED_FOR (l, NV) most[0] = vf_max(most[0], most[l]), least[0] = vf_min(least[0], least[l]);
-  if (vf_any_above(vf_sub(most[0], max), RAISE) || vf_any_above(vf_sub(max, least[0]), DEPTH)) return false;
+  if (s->max[r] == NO_KEYS || vf_any_above(vf_sub(most[0], max), RAISE - 1) ||
+      vf_any_above(vf_sub(max, least[0]), DEPTH - 1))
+    return false;
   for (int64_t j = from; j < to; j += NR) {
     vf weight[NV];
     UNROLLED_FOR (l, NV) {
@@ -104,18 +106,10 @@ static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, i
 /* The weights of tile t, whose rows see all keys [from, end) and none of [end, to). */
 static inline bool take_weights(struct stream *s, int64_t t, float *p, int64_t from, int64_t to, int64_t end)
 {
-  const float factor = s->unit->problem->q_factor;
   if (end < to) return false;
   for (int64_t i = 0; i < MR; i++) {
-    float *row = p + i * P_STRIDE;
-    if (s->max[t * MR + i] == -FLT_MAX) {
-      for (int64_t j = from; j < to; j += VL) vf_store(row + j, scaled_score(vf_load(row + j), factor));
-      weigh_row(s, t, i, row, from, to, end);
-    } else if (weigh_raw(s, t, i, p, from, to)) {
-      continue;
-    } else {
-      weigh_any(s, t, i, row, from, to);
-    }
+    if (weigh_raw(s, t, i, p, from, to)) continue;
+    weigh_row(s, t, i, p + i * P_STRIDE, from, to, end);
     pack_row(s, t, i, p, from, to);
   }
   return true;

@@ -2,8 +2,9 @@
  *
  * A row keeps a reference close to its maximum and raises it only when a score exceeds it by more than RAISE; then its sum
  * and O are rescaled, rarely. P <= 2^RAISE is harmless in f32. So in nearly every row of nearly every block one test says
- * that all scores are plain, i.e. in the range of a fast exponential, and no maximum is needed. The reference starts at
- * -FLT_MAX: the first live block sets it.
+ * that all scores are plain, i.e. in the range of a fast exponential, and no maximum is needed. The first live block sets
+ * the reference: to 0 if the maximum is near it, which the same test says, else to the maximum. Weights that are rounded
+ * when they are packed always have the maximum, for the largest of them is 1 then, and exact.
  *
  * A tile that hides nothing may wait with its exponentials: they are done between the multiply-adds of the next tile's
  * scores, which leave the ports of additions, shifts and stores idle. */
@@ -20,6 +21,12 @@
 /* A plain score is at most DEPTH below its row's reference and RAISE above: score - reference + DEPTH is in [0, DEPTH +
  * RAISE]. That far down a weight of 2^-126 or the nothing that the fast exponential makes of it are the same. */
 #define DEPTH 126.0f
+/* A row's first maximum is near 0 from -NEAR to NEAR_ABOVE. Whoever takes 0 for the reference without the maximum itself
+ * has seen more than -NEAR_SURELY and at most RAISE, sums rounded: no doubt is left. */
+#define NEAR        16.0f
+#define NEAR_SURELY 15.0f
+#define NEAR_ABOVE  9.0f
+#define NO_KEYS     -FLT_MAX /* the reference of a row without any so far */
 
 /* memset() of so little would be a slow instruction of the compiler's choice. */
 static inline void zero_vectors(float *p, int64_t n)
@@ -27,11 +34,15 @@ static inline void zero_vectors(float *p, int64_t n)
   for (int64_t i = 0; i < n; i++) vf_store(p + i * VL, vf_zero());
 }
 
+/* What scores of row r are held against. */
+static inline float reference_of(const struct stream *s, int64_t r) { return s->max[r] == NO_KEYS ? 0 : s->max[r]; }
+
 /* Row i of tile t has a score, `top`, that exceeds its reference by more than RAISE. p: the row's weights in this block, of
  * which `done` exist. */
 static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, float *p, int64_t done)
 {
   const int64_t r = t * MR + i;
+  if (PACKED == 1 && s->max[r] == NO_KEYS && top >= -NEAR && top <= NEAR_ABOVE) top = 0;
   const float rescale = attn_exp2(s->max[r] - top);
   s->max[r] = top;
   if (!vf_any_above(vf_load(s->sum + r * VL), 0)) return; /* all weights so far are 0 */
@@ -100,28 +111,57 @@ static inline void set_scores(float *p, int64_t from, int64_t to, vf x)
   for (int64_t j = whole; j < to; j += VL) vf_store(p + j, x);
 }
 
-/* The same for any row: nearly always the scores turn out to be plain. from and to: multiples of NR; keys [end, to) are
- * hidden: they lie behind the last one. While their scores are the lowest plain ones, no test tells them from the others;
- * their weights of 2^-126 change no sum, and nobody reads them. */
-static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to, int64_t end)
+/* The highest of the scores p[from..to) plus DEPTH over `reference`, lane by lane, as unsigned numbers; beyond
+ * DEPTH + RAISE if one is not plain. Keys at or beyond `end` are hidden: they become the lowest plain scores. */
+ALWAYS_INLINE vf shifted_highest(float *p, int64_t from, int64_t to, int64_t end, float reference)
 {
-  const int64_t r = t * MR + i;
-  if (s->max[r] == -FLT_MAX) { /* the row's first live keys */
-    set_scores(p, end, to, vf_set(-INFINITY));
-    follow_max(s, t, i, p, from, to);
-  }
-  const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]);
-  vf highest[NV], sum[NV];
-  set_scores(p, end, to, vf_sub(max, vf_set(DEPTH)));
-  UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
+  const vf shift = vf_set(DEPTH - reference);
+  vf highest[NV];
+  set_scores(p, end, to, vf_set(reference - DEPTH));
+  UNROLLED_FOR (l, NV) highest[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) highest[l] = vf_max_bits(highest[l], vf_add(vf_load(p + j + l * VL), shift));
   UNROLLED_FOR (l, NV) highest[0] = vf_max_bits(highest[0], highest[l]);
-  if (vf_any_beyond(highest[0], DEPTH + RAISE)) {
+  return highest[0];
+}
+
+/* Whether the row's scores, of which `highest` is the highest shifted by reference_of(), are plain and, if they are its
+ * first, near 0; then that is its reference. */
+ALWAYS_INLINE bool settle_plain(struct stream *s, int64_t r, vf highest)
+{
+  if (vf_any_beyond(highest, DEPTH + RAISE)) return false;
+  if (s->max[r] != NO_KEYS) return true;
+  if (PACKED > 1 || !vf_any_above(highest, DEPTH - NEAR_SURELY)) return false;
+  s->max[r] = 0;
+  return true;
+}
+
+/* The same after the reference may have become their maximum. */
+__attribute__((noinline)) static bool settle_row(struct stream *s, int64_t t, int64_t i, float *row, int64_t from,
+                                                 int64_t to, int64_t end)
+{
+  const int64_t r = t * MR + i;
+  set_scores(row, end, to, vf_set(-INFINITY));
+  follow_max(s, t, i, row, from, to);
+  return !vf_any_beyond(shifted_highest(row, from, to, end, reference_of(s, r)), DEPTH + RAISE);
+}
+
+/* Scores p[from..to) -> weights, for any row: nearly always the scores turn out to be plain. from and to: multiples of NR;
+ * keys [end, to) are hidden: they lie behind the last one. While their scores are the lowest plain ones, no test tells them
+ * from the others; their weights of 2^-126 change no sum, and nobody reads them. */
+static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to, int64_t end)
+{
+  const int64_t r = t * MR + i;
+  const bool first = s->max[r] == NO_KEYS;
+  if (!settle_plain(s, r, shifted_highest(p, from, to, end, reference_of(s, r))) &&
+      !(first && settle_row(s, t, i, p, from, to, end))) {
     set_scores(p, end, to, vf_set(-INFINITY));
     weigh_any(s, t, i, p, from, to);
     return;
   }
+  const vf max = vf_set(s->max[r]);
+  vf sum[NV];
+  UNROLLED_FOR (l, NV) sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) {
       const vf weight = vf_exp2_in_range(vf_sub(vf_load(p + j + l * VL), max));
@@ -137,7 +177,7 @@ static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p
                                 int64_t to)
 {
   const int64_t r = t * MR + i;
-  if (s->max[r] == -FLT_MAX) return false;
+  if (s->max[r] == NO_KEYS) return false;
   const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]), log2e = vf_set(ATTN_LOG2E);
   vf highest[NV], sum[NV];
   UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
@@ -187,31 +227,13 @@ static inline void finish_waiting(struct stream *s)
   w->p = NULL;
 }
 
-/* Whether the scores of row i in keys [from, to) are plain, now that its reference may be raised to their maximum. Those at
- * or beyond `end` are hidden: see weigh_row(). */
-static inline bool settle_row(struct stream *s, int64_t t, int64_t i, float *row, int64_t from, int64_t to, int64_t end)
-{
-  vf highest = vf_zero();
-  set_scores(row, end, to, vf_set(-INFINITY));
-  follow_max(s, t, i, row, from, to);
-  const float max = s->max[t * MR + i];
-  set_scores(row, end, to, vf_set(max - DEPTH));
-  for (int64_t j = from; j < to; j += VL) highest = vf_max_bits(highest, vf_add(vf_load(row + j), vf_set(DEPTH - max)));
-  return !vf_any_beyond(highest, DEPTH + RAISE);
-}
-
 /* The last panel of a tile's run has keys at or beyond `end`: s->highest, which leaves that panel out, follows its others.
  */
 static inline void follow_last_panel(struct stream *s, int64_t t, float *p, int64_t to, int64_t end)
 {
   for (int64_t i = 0; i < MR; i++) {
-    const float max = s->max[t * MR + i];
-    float *row = p + i * P_STRIDE;
-    vf highest = vf_load(s->highest + i * VL);
-    set_scores(row, end, to, vf_set(max - DEPTH));
-    for (int64_t j = to - NR; j < to; j += VL)
-      highest = vf_max_bits(highest, vf_add(vf_load(row + j), vf_set(DEPTH - max)));
-    vf_store(s->highest + i * VL, highest);
+    const vf of_panel = shifted_highest(p + i * P_STRIDE, to - NR, to, end, reference_of(s, t * MR + i));
+    vf_store(s->highest + i * VL, vf_max_bits(vf_load(s->highest + i * VL), of_panel));
   }
 }
 
@@ -219,11 +241,9 @@ static inline void follow_last_panel(struct stream *s, int64_t t, float *p, int6
  * scores are at most s->highest, in whole panels. False: some scores are not plain, nothing waits. */
 static inline bool wait_to_weigh(struct stream *s, int64_t t, float *p, int64_t from, int64_t to, int64_t end)
 {
-  vf highest = vf_zero();
   if (end < to) follow_last_panel(s, t, p, to, end);
-  UNROLLED_FOR (i, MR) highest = vf_max_bits(highest, vf_load(s->highest + i * VL));
-  for (int64_t i = 0; i < MR && vf_any_beyond(highest, DEPTH + RAISE); i++)
-    if (vf_any_beyond(vf_load(s->highest + i * VL), DEPTH + RAISE) && !settle_row(s, t, i, p + i * P_STRIDE, from, to, end))
+  for (int64_t i = 0; i < MR; i++)
+    if (!settle_plain(s, t * MR + i, vf_load(s->highest + i * VL)) && !settle_row(s, t, i, p + i * P_STRIDE, from, to, end))
       return false;
   zero_vectors(s->lanes, MR * NV);
   s->waiting = (struct waiting){p, t, from, from, to};

@@ -6,7 +6,7 @@
 
 static const char *const data_names[DATA_COUNT] = {"normal",   "large", "rising", "falling",  "steps",
                                                    "one-huge", "equal", "ties",   "denormal", "negative",
-                                                   "zero",     "wide",  "drop",   "leap"};
+                                                   "zero",     "wide",  "drop",   "leap",     "low"};
 static const char *const pattern_names[PATTERN_COUNT] = {"random", "sparse", "window", "tiles",  "rows",
                                                          "hidden", "all",    "edges",  "lowest", "lone"};
 static const char *const plant_names[PLANT_COUNT] = {"",          "/nan-in-q", "/nan-in-k",        "/nan-in-v",

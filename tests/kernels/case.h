@@ -32,6 +32,7 @@ enum data {
   DATA_WIDE,     /* magnitudes from 1e-15 to 1e15 in V */
   DATA_DROP,     /* keys beyond 256 score 125 to 185 log2 units less: where 2^x leaves the range of its fast form */
   DATA_LEAP,     /* keys beyond 256 score 128 to 142 log2 units more: beyond the fast form's other end */
+  DATA_LOW,      /* scores of -118 log2 units, beyond 256 keys -140 to -153: too low to be held against 0 */
   DATA_COUNT
 };
 

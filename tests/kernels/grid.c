@@ -307,7 +307,7 @@ static void values(struct visitor *g)
         emit(g, c);
       }
   /* Whole tiles only, so that no key is hidden for being beyond the last; and runs of them with hidden ones between. */
-  static const enum data moving[] = {DATA_LARGE, DATA_RISING, DATA_FALLING, DATA_STEPS, DATA_DROP, DATA_LEAP};
+  static const enum data moving[] = {DATA_LARGE, DATA_RISING, DATA_FALLING, DATA_STEPS, DATA_DROP, DATA_LEAP, DATA_LOW};
   for (size_t i = 0; i < COUNT(moving); i++)
     for (int masked = 0; masked < 2; masked++) {
       struct check_case c = plain("values-tiles");

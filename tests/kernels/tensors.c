@@ -126,6 +126,7 @@ static float element(const struct check_case *c, const struct attn_problem *p, i
   case DATA_NEGATIVE: return q ? 1 + 0.1f * x : k ? key_for(p, -3000 + 3 * x, r) : x;
   case DATA_DROP: return q ? 1 + 1e-4f * x : k ? key_for(p, s < 256 ? 0 : -88 - (double)(s % 40), r) : x;
   case DATA_LEAP: return q ? 1 + 1e-4f * x : k ? key_for(p, s < 256 ? 0 : 89 + (double)(s % 10), r) : x;
+  case DATA_LOW: return q ? 1 + 1e-4f * x : k ? key_for(p, s < 256 ? -82 : -97 - (double)(s % 10), r) : x;
   case DATA_ZERO: return q ? 0 : x;
   case DATA_WIDE: return v ? x * powf(10, (p->dtype == ATTN_F16 ? 3 : 15) * rng_unit(r)) : x;
   default: return x;
