@@ -30,8 +30,8 @@
  * Threads: all functions may be called from any thread. One plan may be run by several threads at once if each
  * passes its own workspace; without one, a second concurrent run of the plan gets ATTN_ERR_BUSY.
  *
- * The process: on CPUs with AMX the first call asks Linux, for all threads, to permit its tile registers (arch_prctl), which
- * enlarges the frames of signal handlers; if Linux refuses, AMX is not used.
+ * The process: on CPUs with AMX the first call asks Linux, for all threads, to permit its tile registers (arch_prctl),
+ * which enlarges the frames of signal handlers; if Linux refuses, AMX is not used.
  */
 #ifndef ATTN_H
 #define ATTN_H

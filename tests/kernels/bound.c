@@ -96,7 +96,7 @@ double bound_16bit_rows(const struct attn_problem *p, const attn_args *args, int
       (1.001 * (p->rope ? sqrt(2) : 1) * fabs(p->scale) * largest + 0x1p-100 * (1 + (double)p->softcap)) / levels;
   for (int64_t j0 = 0; j0 < p->Skv; j0 += BLOCK) {
     const int64_t end = j0 + BLOCK < p->Skv ? j0 + BLOCK : p->Skv;
-    double weight = 0x1p-100;
+    double weight = 127 * 0x1p-100;      /* what the kernels take for the largest at least, times a value in steps */
     for (int pass = 0; pass < 2; pass++) /* the largest weight, then what half a step of it does */
       for (int64_t j = j0; j < end; j++) {
         double keys = 0, values = 0;
