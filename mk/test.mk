@@ -52,7 +52,7 @@ sanitized-tests:
 	+@$(SAN_MAKE) $(SAN_BUILD)/tests/check_kernels $(UNIT_BIN:$(BUILD)/%=$(SAN_BUILD)/%)
 
 TEST_SUITES += kernels
-suite_kernels         := $(BUILD)/tests/check_kernels --grid full --seed $(TEST_SEED) --exp2-stride 1
+suite_kernels         := tests/kernels/in-parts.sh $(BUILD)/tests/check_kernels --grid full --seed $(TEST_SEED) --exp2-stride 1
 suite_kernels_needs   := $(BUILD)/tests/check_kernels
 suite_kernels_seconds := 900
 
