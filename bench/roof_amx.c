@@ -1,8 +1,6 @@
 /* Matrix multiplications of bf16 tiles: 16 x 16 sums of 32 products each. */
 #include "../kernels/x86/tiles_amx.h"
 
-#include <immintrin.h>
-
 #define ROOF_VECTOR_BYTES 64
 #include "roof_body.h"
 

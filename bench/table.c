@@ -266,11 +266,8 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
         "lengths; of this one layer.\n",
         out);
   if (decodes && caches)
-    fprintf(
-        out,
-        "c: the last-level cache (%zu MiB) holds all that the case reads; the roof is of reading it from there, not from "
-        "memory.\n",
-        (attn_topology_get()->l3_bytes ? attn_topology_get()->l3_bytes : attn_topology_get()->l2_bytes) >> 20);
+    fputs("c: the last-level cache holds all that the case reads; the roof is of reading it from there, not from memory.\n",
+          out);
   fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
         "sample):\n",
         out);

@@ -22,7 +22,7 @@ struct stream {
   float *max;                                     /* [tiles * MR] reference of the exponentials */
   float *sum;                                     /* [tiles * MR][VL] */
   float *packed_sum; /* the same of the weights as they were packed, if that rounds them (PACKED > 1) */
-  float *q;          /* [tiles][packed(Dqk)][MR] */
+  float *q;          /* [tiles][packed(Dqk)][MR], or as pack_pairs.h says */
   float *o;          /* output.h: tile by tile */
   float *k, *v;      /* the block, packed */
   float *p;          /* [group_tiles + 1][MR][P_STRIDE] scores, then weights: see slot_of() */
