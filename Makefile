@@ -37,6 +37,7 @@ FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefe
 FLAGS_avx512bf16 := $(FLAGS_avx512) -mavx512bf16
 FLAGS_amx    := $(FLAGS_avx512bf16) -mamx-tile -mamx-bf16
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni
+FLAGS_avxvnni := $(FLAGS_avx2) -mavxvnni
 # gcc's early scheduling spills accumulators of the NEON tiles (25 stack accesses in a loop of 48 FMAs); clang has no such
 # flag.
 FLAGS_neon   := $(if $(filter aarch64,$(ARCH)),$(shell $(CC) -Werror -fno-schedule-insns -E -x c /dev/null >/dev/null \
@@ -79,6 +80,8 @@ $(BUILD)/libattn.so: $(LIB_OBJ)
 
 # The compiler's own vectoriser is compared with at its defaults.
 $(BUILD)/obj/kernels/arm/fwd_f32_autovec_neon.o: FLAGS_neon :=
+# VNNI of both widths: `vnni` is the last word of two names.
+$(BUILD)/obj/kernels/x86/decode_i8_avx2_vnni.o: FLAGS_vnni := $(FLAGS_avxvnni)
 kernel_suffix = $(lastword $(subst _, ,$(notdir $(basename $1))))
 $(BUILD)/obj/kernels/%.o: kernels/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -91,7 +94,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
-FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) \
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) $(FLAGS_avxvnni) \
   $(FLAGS_neonbf16) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

@@ -53,7 +53,7 @@ static uint32_t quirks_of_model(void)
 static void detect(void)
 {
   enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_TILES = 0x60000 };
-  enum { OF_AMX = 1 << 22 | 1 << 24 }; /* AMX-BF16, AMX-TILE: clang 14 has no names for them */
+  enum { OF_AMX = 1 << 22 | 1 << 24, OF_AVX_VNNI = 1 << 4 }; /* AMX-BF16, AMX-TILE: clang 14 has no names for them */
   uint32_t a, b, c, d, brand[12] = {0};
   quirks = quirks_of_model();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
@@ -75,6 +75,9 @@ static void detect(void)
   if (c & bit_F16C) features |= ATTN_FEATURE_F16C;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
   if (b & bit_AVX2) features |= ATTN_FEATURE_AVX2;
+  uint32_t more = 0, rest;
+  if (a >= 1 && !__get_cpuid_count(7, 1, &more, &rest, &rest, &rest)) more = 0;
+  if (more & OF_AVX_VNNI) features |= ATTN_FEATURE_AVXVNNI;
   if ((xcr0 & XCR0_AVX512) != XCR0_AVX512 || !(b & bit_AVX512F)) return;
   features |= ATTN_FEATURE_AVX512F;
   if (b & bit_AVX512BW) features |= ATTN_FEATURE_AVX512BW;
@@ -83,7 +86,7 @@ static void detect(void)
   if (c & bit_AVX512VNNI) features |= ATTN_FEATURE_AVX512VNNI;
   const bool tiles = (d & OF_AMX) == OF_AMX && (xcr0 & XCR0_TILES) == XCR0_TILES && tiles_are_granted();
   if (tiles) features |= ATTN_FEATURE_AMXBF16;
-  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) features |= ATTN_FEATURE_AVX512BF16;
+  if (more & bit_AVX512BF16) features |= ATTN_FEATURE_AVX512BF16;
 }
 
 #elif defined(__aarch64__)
@@ -161,6 +164,7 @@ const char *attn_feature_name(uint32_t bit)
   case ATTN_FEATURE_AVX512VNNI: return "avx512vnni";
   case ATTN_FEATURE_AVX512BF16: return "avx512bf16";
   case ATTN_FEATURE_AMXBF16: return "amxbf16";
+  case ATTN_FEATURE_AVXVNNI: return "avxvnni";
   case ATTN_FEATURE_NEON: return "neon";
   case ATTN_FEATURE_FP16: return "fp16";
   case ATTN_FEATURE_DOTPROD: return "dotprod";

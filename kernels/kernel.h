@@ -48,6 +48,7 @@ enum attn_feature {
   ATTN_FEATURE_AVX512VNNI = 1u << 7,
   ATTN_FEATURE_AVX512BF16 = 1u << 8,
   ATTN_FEATURE_AMXBF16 = 1u << 9,
+  ATTN_FEATURE_AVXVNNI = 1u << 10,
   ATTN_FEATURE_NEON = 1u << 16,
   ATTN_FEATURE_FP16 = 1u << 17,
   ATTN_FEATURE_DOTPROD = 1u << 18,
@@ -99,6 +100,9 @@ enum {
 #endif
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__)
                            | ATTN_FEATURE_AMXBF16
+#endif
+#ifdef __AVXVNNI__
+                           | ATTN_FEATURE_AVXVNNI
 #endif
 #ifdef __ARM_NEON
                            | ATTN_FEATURE_NEON

@@ -1,5 +1,6 @@
 /* AVX2 verbs of kernels/template/decode_quads.h. vpmaddwd adds two products of 16 bits: a quad is multiplied as its even
- * and its odd elements, so a quad of a row is stored as 0 2 1 3. */
+ * and its odd elements, so a quad of a row is stored as 0 2 1 3. With AVX-VNNI the products are added to the sum by the
+ * instruction that multiplies. Sums of integers: the same bits either way. */
 #ifndef ATTN_QUADS_AVX2_H
 #define ATTN_QUADS_AVX2_H
 
@@ -35,11 +36,15 @@ static inline vb vb_load(const int16_t *p)
   return (vb){_mm256_set1_epi32(even), _mm256_set1_epi32(odd)};
 }
 
-static inline vi vi_dot(vi sum, vb a, vq b)
+static inline vi vi_add_pairs(vi sum, __m256i a, __m256i b)
 {
-  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a.even, b.even));
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(a.odd, b.odd));
+#ifdef __AVXVNNI__
+  return _mm256_dpwssd_avx_epi32(sum, a, b);
+#else
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+#endif
 }
+static inline vi vi_dot(vi sum, vb a, vq b) { return vi_add_pairs(vi_add_pairs(sum, a.even, b.even), a.odd, b.odd); }
 
 /* VL numbers rounded to nearest, in the order of vb_load(). */
 static inline void vq_round(int16_t *to, vf x)

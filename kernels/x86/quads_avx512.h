@@ -1,5 +1,4 @@
-/* AVX-512 verbs of kernels/template/decode_quads.h, as in quads_avx2.h; with VNNI the products are added to the sum by the
- * instruction that multiplies. Sums of integers: the same bits either way. */
+/* AVX-512 verbs of kernels/template/decode_quads.h, as in quads_avx2.h, with VNNI and without. */
 #ifndef ATTN_QUADS_AVX512_H
 #define ATTN_QUADS_AVX512_H
 
