@@ -44,6 +44,7 @@ FLAGS_neon   := $(if $(filter aarch64,$(ARCH)),$(shell $(CC) -Werror -fno-schedu
   2>&1 && echo -fno-schedule-insns))
 # gcc's header offers the feature on this base only; every core that has it is of that base.
 FLAGS_neonbf16 := $(FLAGS_neon) $(if $(filter aarch64,$(ARCH)),-march=armv8.2-a+bf16)
+FLAGS_dotprod := $(FLAGS_neon) $(if $(filter aarch64,$(ARCH)),-march=armv8.2-a+dotprod)
 FLAGS_scalar := -fno-tree-vectorize -fno-tree-slp-vectorize
 FLAGS_oracle := -ffp-contract=off
 
@@ -95,7 +96,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 
 # Rewritten only when compiler or flags differ from last time.
 FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) $(FLAGS_avxvnni) \
-  $(FLAGS_neonbf16) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
+  $(FLAGS_neonbf16) $(FLAGS_dotprod) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@

@@ -15,6 +15,7 @@ typedef struct {
 } vq;
 typedef vf vb;
 enum {
+  MOST_ROWS = 4,
   IL = 8,
   KEY_VI = 2, /* of a tile: 16 sums of 4 rows, 4 registers of rows, 8 of quads */
   VALUE_VI = 2,
@@ -59,12 +60,6 @@ static inline void vi_add_scaled(float *o, vi x, float step)
 {
   vf_store(o, vf_fma(x.low, vf_set(step), vf_load(o)));
   vf_store(o + 4, vf_fma(x.high, vf_set(step), vf_load(o + 4)));
-}
-
-static inline vf vf_mul_live(vf weight, vf scale)
-{
-  const uint32x4_t none = vceqzq_f32(weight);
-  return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(vf_mul(weight, scale)), none));
 }
 
 #endif

@@ -156,4 +156,11 @@ static inline void vf_transpose_block(float *restrict dst, int64_t dst_stride, c
   vf_store(dst + 3 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(high01, high23)));
 }
 
+/* weight * scale, but 0 where the weight is 0: the scale of a hidden key may be NaN. */
+static inline vf vf_mul_live(vf weight, vf scale)
+{
+  const uint32x4_t none = vceqzq_f32(weight);
+  return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(vf_mul(weight, scale)), none));
+}
+
 #endif

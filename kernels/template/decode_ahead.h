@@ -111,14 +111,16 @@ static inline void open_pages(const element *const *base, int64_t keys, int64_t 
 static inline int tile_rows(const struct decode *s, int64_t r)
 {
   const int64_t rows = s->rows - r;
-  return MOST_ROWS == 8 && rows >= 7 ? 8 : rows >= 3 ? 4 : (int)rows;
+  if (MOST_ROWS == 8 && rows >= 7) return 8;
+  if (MOST_ROWS >= 4 && rows >= 3) return 4;
+  return rows >= 2 ? 2 : 1;
 }
 
 /* Of the tile that row r belongs to. */
 static inline int64_t tile_first(const struct decode *s, int64_t r)
 {
   const int64_t first = r / MOST_ROWS * MOST_ROWS;
-  return tile_rows(s, first) == MOST_ROWS ? first : r / 4 * 4;
+  return MOST_ROWS == 8 && tile_rows(s, first) != 8 ? r / 4 * 4 : first;
 }
 
 #endif

@@ -2,11 +2,11 @@
  * are rounded to 16 bits (docs/numerics.md), so nothing of K and V becomes f32; sums are exact. Four elements of a key, or
  * a value of four keys, stand beside each other in the cache and are multiplied by four numbers of a row at a time.
  *
- * The ISA's quads_<isa>.h has the verbs: a vi is IL sums, a vq IL quads of K or V, a vb a quad of a row, IL times. */
+ * The ISA's quads_<isa>.h has the verbs: a vi is IL sums, a vq IL quads of K or V, a vb a quad of a row, IL times; and
+ * MOST_ROWS, how many rows a tile has sums for: 2 or 4. */
 #ifndef ATTN_DECODE_QUADS_H
 #define ATTN_DECODE_QUADS_H
 
-enum { MOST_ROWS = 4 }; /* of a tile */
 #include "decode_ahead.h"
 
 enum {
@@ -19,11 +19,15 @@ enum {
 /* A smaller largest element counts as this: reciprocals stay finite, steps normal. */
 #define LEAST_LARGEST 0x1p-100f
 
-/* Steps from 0 to a row's largest element: sums of `depth` products with int8 fit 32 bits. */
+/* Steps from 0 to the largest element of a row, or weight of a block. Not 32767, so that two signed digits of 8 bits hold
+ * it: some CPUs multiply these. */
+enum { LEVELS = 127 * 256 + 127 };
+
+/* The same of a row of Q, or fewer: sums of `depth` products with int8 fit 32 bits. */
 static inline float q_levels(int64_t depth)
 {
   const int64_t most = INT32_MAX / (127 * depth);
-  return (float)(most < INT16_MAX ? most : INT16_MAX);
+  return (float)(most < LEVELS ? most : LEVELS);
 }
 
 /* Stores row r of Q: quads of the rows of a tile beside each other. */
@@ -111,7 +115,7 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
   }
 }
 
-/* Weights of row r times the scales of their values, in 16 bits: the largest of the block is INT16_MAX. A hidden key's
+/* Weights of row r times the scales of their values, in 16 bits: the largest of the block is LEVELS. A hidden key's
  * scale may be NaN; another NaN makes a step of NaN. */
 static inline void round_weights(struct decode *s, int64_t r, const struct block *b)
 {
@@ -126,8 +130,8 @@ static inline void round_weights(struct decode *s, int64_t r, const struct block
   const bool finite = !vf_any_beyond(far, FLT_MAX);
   float largest = finite ? vf_hmax(far) : 1;
   largest = largest < LEAST_LARGEST ? LEAST_LARGEST : largest;
-  s->w_step[r] = finite ? largest / INT16_MAX : NAN;
-  const vf levels = vf_set(INT16_MAX / largest);
+  s->w_step[r] = finite ? largest / LEVELS : NAN;
+  const vf levels = vf_set(LEVELS / largest);
   for (int64_t j = 0; j < padded; j += VL) vq_round(s->w16 + r * BLOCK + j, vf_mul(vf_load(w + j), levels));
 }
 
@@ -172,23 +176,23 @@ ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int 
   for (; left < width; left += STRETCH) values_columns(s, first, rows, STRETCH / IL, near, b, left, &ahead);
 }
 
-/* A function for every number of rows and both ways to ask. */
+/* A function for every number of rows and both ways to ask; of 4 rows only if a tile has as many. */
 #define DEFINE_ROWS(name, op, rows, near)                                                                                  \
   __attribute__((noinline)) static void name(const struct decode *s, int64_t first, const struct block *b,                 \
                                              const struct block *next)                                                     \
   {                                                                                                                        \
     op(s, first, rows, near, b, next);                                                                                     \
   }
-DEFINE_ROWS(keys_4_near, keys_rows, 4, true)
+DEFINE_ROWS(keys_4_near, keys_rows, MOST_ROWS, true)
 DEFINE_ROWS(keys_2_near, keys_rows, 2, true)
 DEFINE_ROWS(keys_1_near, keys_rows, 1, true)
-DEFINE_ROWS(keys_4_far, keys_rows, 4, false)
+DEFINE_ROWS(keys_4_far, keys_rows, MOST_ROWS, false)
 DEFINE_ROWS(keys_2_far, keys_rows, 2, false)
 DEFINE_ROWS(keys_1_far, keys_rows, 1, false)
-DEFINE_ROWS(values_4_near, values_rows, 4, true)
+DEFINE_ROWS(values_4_near, values_rows, MOST_ROWS, true)
 DEFINE_ROWS(values_2_near, values_rows, 2, true)
 DEFINE_ROWS(values_1_near, values_rows, 1, true)
-DEFINE_ROWS(values_4_far, values_rows, 4, false)
+DEFINE_ROWS(values_4_far, values_rows, MOST_ROWS, false)
 DEFINE_ROWS(values_2_far, values_rows, 2, false)
 DEFINE_ROWS(values_1_far, values_rows, 1, false)
 #undef DEFINE_ROWS
@@ -200,7 +204,7 @@ static inline void score_block(const struct decode *s, const struct block *b, co
       __builtin_prefetch(next->k_scale[j / STRETCH], 0, 2);
       __builtin_prefetch(next->v_scale[j / STRETCH], 0, 2);
     }
-  for (int64_t r = 0; r < s->rows; r += 4) {
+  for (int64_t r = 0; r < s->rows; r += MOST_ROWS) {
     const int rows = tile_rows(s, r);
     OF_ROWS(keys, rows, s->near)(s, r, b, r == 0 ? next : NULL);
   }
@@ -210,7 +214,7 @@ static inline void add_values(struct decode *s, const struct block *b, bool hide
 {
   (void)hides; /* integers are finite */
   for (int64_t r = 0; r < s->rows; r++) round_weights(s, r, b);
-  for (int64_t r = 0; r < s->rows; r += 4) {
+  for (int64_t r = 0; r < s->rows; r += MOST_ROWS) {
     const int rows = tile_rows(s, r);
     OF_ROWS(values, rows, s->near)(s, r, b, r == 0 ? next : NULL);
   }

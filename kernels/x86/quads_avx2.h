@@ -13,6 +13,7 @@ typedef struct {
   __m256i even, odd;
 } vq, vb;
 enum {
+  MOST_ROWS = 4,
   IL = 8,
   KEY_VI = 2, /* of a tile: 8 sums of 4 rows, 4 registers of quads, 2 of a row */
   VALUE_VI = 2,

@@ -11,6 +11,7 @@ typedef struct {
   __m512i even, odd;
 } vq, vb;
 enum {
+  MOST_ROWS = 4,
   IL = 16,
   KEY_VI = 3,
   VALUE_VI = 4, /* 16 sums of 4 rows, 8 registers of quads, 2 of a row */

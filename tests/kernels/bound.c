@@ -85,10 +85,10 @@ void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int
 double bound_16bit_rows(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
                         const double *o_row, const double *probabilities, double *bound)
 {
-  enum { BLOCK = 48 };
+  enum { BLOCK = 48, LEVELS = 127 * 256 + 127 };
   const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s, k = b * p->k.b + h / p->G * p->k.h;
   const int64_t v = b * p->v.b + h / p->G * p->v.h, most = INT32_MAX / (127 * ((p->Dqk + 3) / 4 * 4));
-  const double levels = most < INT16_MAX ? (double)most : INT16_MAX;
+  const double levels = most < LEVELS ? (double)most : LEVELS;
   double largest = 0, worst = 0;
   for (int64_t d = 0; d < p->Dqk; d++)
     largest = fmax(largest, fabs((double)attn_element_get(p->dtype, args->q, q + d * p->q.d)));
@@ -112,7 +112,7 @@ double bound_16bit_rows(const struct attn_problem *p, const attn_args *args, int
         worst = fmax(worst, delta);
         for (int64_t d = 0; d < p->Dv; d++) {
           const double x = value(p, args, v + j * p->v.s + d * p->v.d);
-          bound[d] += spread * (x + fabs(o_row[d])) + (values > 0 ? 1.001 * weight / INT16_MAX / 2 * x / values : 0);
+          bound[d] += spread * (x + fabs(o_row[d])) + (values > 0 ? 1.001 * weight / LEVELS / 2 * x / values : 0);
         }
       }
   }

@@ -91,6 +91,7 @@ declare -A sound=()
 plant() {
   local isa=${kernel##*_} source text rest status=0 caught count
   [[ $only = *" $mutant "* ]] || return 0
+  [ "$isa" != dotprod ] || isa=neon
   [[ $isa = avx512* || $isa = amx || $isa = neon* ]] || fail "$mutant: $kernel is not run here, only kernels of AVX-512, AMX and NEON are"
   only=${only/ $mutant / }
   source=$tree/$file

@@ -1,0 +1,23 @@
+/* Decoding over int8 K and V for Arm's dot products: quads_dotprod.h says how they are multiplied. Sums are integers, those
+ * of decode_i8_neon f32: last bits differ. ATTN_ISA does not tell them apart; ATTN_KERNEL does. */
+#include "quads_dotprod.h"
+
+#include "../template/element_i8.h"
+
+#include "../template/decode.h"
+
+const struct attn_kernel decode_i8_neon_dotprod = {
+    .name = "decode_i8_neon_dotprod",
+    .summary = "few queries, K and V in int8 times rows of 16 bits, in integers",
+    .dtype = ELEMENT_DTYPE,
+    .isa = ATTN_ISA_NEON,
+    .needs = ATTN_COMPILED_FEATURES,
+    .flags = ATTN_KERNEL_WHOLE_HEAD | ATTN_KERNEL_16BIT_ROWS,
+    .row_tile = 1,
+    .unit_rows = UNIT_ROWS,
+    .supports = decode_supports,
+    .scratch_bytes = decode_scratch_bytes,
+    .run = decode_run,
+    .key_span = KEY_SPAN,
+    .merge = decode_merge,
+};
