@@ -2,8 +2,8 @@
 LLVM_MCA ?= llvm-mca-19
 
 # Comparison kernels that the compiler vectorises have no tiles; those of AMX are in registers that no compiler knows.
-TILE_KERNELS = $(filter-out %_amx.c,$(shell grep -l 'fwd_stream.h\|naive.h' $(wildcard $(KERNEL_DIRS:%=%/*.c))))
-ARM_TILE_KERNELS = $(shell grep -l 'fwd_stream.h\|naive.h' $(wildcard kernels/arm/*.c))
+TILE_KERNELS = $(filter-out %_amx.c,$(shell grep -l 'fwd_stream.h\|naive.h\|decode.h' $(wildcard $(KERNEL_DIRS:%=%/*.c))))
+ARM_TILE_KERNELS = $(shell grep -l 'fwd_stream.h\|naive.h\|decode.h' $(wildcard kernels/arm/*.c))
 SPILL_OBJ = $(TILE_KERNELS:%.c=$(BUILD)/obj/%.o)
 ARM_SPILL_OBJ = $(ARM_TILE_KERNELS:%.c=$(ARM_BUILD)/obj/%.o)
 # naive.h strides at run time: 12 row pointers, some of which clang reloads in the loop. It is for comparison only.
@@ -35,8 +35,10 @@ lint-tidy/tools/mca/tile_time.c: TIDY_FLAGS = $(FLAGS_avx2) -DTILE_SOURCE='"../.
 TIMED = $(if $(filter x86_64,$(ARCH)),$(foreach isa,avx2 avx512,$(if $(shell grep -m1 -ow \
   '$(isa:avx512=avx512vl)' /proc/cpuinfo),fwd_f32_$(isa))))
 MCA_OBJ = $(patsubst %,$(BUILD)/obj/kernels/x86/%.o,$(if $(filter x86_64,$(ARCH)),$(foreach isa,avx2 avx512,\
-  fwd_f32_$(isa) fwd_f16_$(isa) fwd_bf16_$(isa)) fwd_bf16_avx512bf16))
-MCA_ARM_OBJ = $(patsubst %,$(ARM_BUILD)/obj/kernels/arm/%.o,fwd_f32_neon fwd_f16_neon fwd_bf16_neon fwd_bf16_neonbf16)
+  fwd_f32_$(isa) fwd_f16_$(isa) fwd_bf16_$(isa) decode_f32_$(isa) decode_f16_$(isa) decode_bf16_$(isa) decode_i8_$(isa) \
+  decode_i8_$(isa)_vnni) fwd_bf16_avx512bf16))
+MCA_ARM_OBJ = $(patsubst %,$(ARM_BUILD)/obj/kernels/arm/%.o,fwd_f32_neon fwd_f16_neon fwd_bf16_neon fwd_bf16_neonbf16 \
+  decode_f32_neon decode_f16_neon decode_bf16_neon decode_i8_neon decode_i8_neon_dotprod)
 
 mca: $(MCA_OBJ) $(TIMED:%=$(BUILD)/time_%) ## cost the inner loops with llvm-mca and write docs/modelled.md
 	+$(ARM_MAKE) $(MCA_ARM_OBJ)

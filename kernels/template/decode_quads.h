@@ -52,7 +52,7 @@ static inline void put_query(const struct decode *s, int64_t r, const float *row
 
 /* acc[rows][nv] += a quad of each row, row_step apart, times nv vectors of quads. What takes fewer registers stays in them.
  */
-ALWAYS_INLINE void quads_step(vi *acc, const int rows, const int nv, const int16_t *row, int64_t row_step,
+ALWAYS_INLINE void quads_tile(vi *acc, const int rows, const int nv, const int16_t *row, int64_t row_step,
                               const element *const at[MOST_VI])
 {
   if (rows * VB_REGISTERS < nv * VQ_REGISTERS) {
@@ -86,7 +86,7 @@ ALWAYS_INLINE void keys_tile(const int16_t *q, const int rows, const element *co
       const element *at[MOST_VI];
       UNROLLED_FOR (l, lines) ask(soon + l * LINE, near);
       UNROLLED_FOR (x, KEY_VI) at[x] = key[x] + d * STRETCH * QUAD;
-      quads_step(acc, rows, KEY_VI, q, QUAD, at);
+      quads_tile(acc, rows, KEY_VI, q, QUAD, at);
     }
   }
 }
@@ -153,7 +153,7 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
       const element *at[MOST_VI];
       UNROLLED_FOR (l, lines) ask(soon + l * LINE, near);
       UNROLLED_FOR (c, nv) at[c] = v + c * IL * QUAD;
-      quads_step(acc, rows, nv, w, BLOCK, at);
+      quads_tile(acc, rows, nv, w, BLOCK, at);
       v += step;
       w += QUAD;
       soon += soon_step;

@@ -5,7 +5,7 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
-#define UNROLLED_FOR(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++)
+#define UNROLLED_FOR(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
 #else
 #define UNROLLED_FOR(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
 #endif

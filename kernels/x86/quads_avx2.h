@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-typedef __m256i vi;
+/* Not __m256i, whose lanes have 64 bits: gcc 12 keeps each sum twice then, as lanes of 64 bits and of 32. */
+typedef int vi __attribute__((vector_size(32)));
 typedef struct {
   __m256i even, odd;
 } vq, vb;
@@ -21,7 +22,7 @@ enum {
   VB_REGISTERS = 2,
 };
 
-static inline vi vi_zero(void) { return _mm256_setzero_si256(); }
+static inline vi vi_zero(void) { return (vi){0}; }
 
 static inline vq vq_load(const int8_t *p)
 {
@@ -40,9 +41,9 @@ static inline vb vb_load(const int16_t *p)
 static inline vi vi_add_pairs(vi sum, __m256i a, __m256i b)
 {
 #ifdef __AVXVNNI__
-  return _mm256_dpwssd_avx_epi32(sum, a, b);
+  return (vi)_mm256_dpwssd_avx_epi32((__m256i)sum, a, b);
 #else
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+  return sum + (vi)_mm256_madd_epi16(a, b);
 #endif
 }
 static inline vi vi_dot(vi sum, vb a, vq b) { return vi_add_pairs(vi_add_pairs(sum, a.even, b.even), a.odd, b.odd); }
@@ -58,11 +59,11 @@ static inline void vq_round(int16_t *to, vf x)
 /* to[l] = x[l] * (step * scale[l]); o[l] += x[l] * step */
 static inline void vi_scaled(float *to, vi x, float step, const float *scale)
 {
-  vf_store(to, vf_mul(_mm256_cvtepi32_ps(x), vf_mul(vf_set(step), vf_load(scale))));
+  vf_store(to, vf_mul(_mm256_cvtepi32_ps((__m256i)x), vf_mul(vf_set(step), vf_load(scale))));
 }
 static inline void vi_add_scaled(float *o, vi x, float step)
 {
-  vf_store(o, vf_fma(_mm256_cvtepi32_ps(x), vf_set(step), vf_load(o)));
+  vf_store(o, vf_fma(_mm256_cvtepi32_ps((__m256i)x), vf_set(step), vf_load(o)));
 }
 
 /* weight * scale, but 0 where the weight is 0: the scale of a hidden key may be NaN. */

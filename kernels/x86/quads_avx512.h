@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-typedef __m512i vi;
+/* Not __m512i, whose lanes have 64 bits: gcc 12 keeps each sum twice then, as lanes of 64 bits and of 32. */
+typedef int vi __attribute__((vector_size(64)));
 typedef struct {
   __m512i even, odd;
 } vq, vb;
@@ -19,7 +20,7 @@ enum {
   VB_REGISTERS = 2,
 };
 
-static inline vi vi_zero(void) { return _mm512_setzero_si512(); }
+static inline vi vi_zero(void) { return (vi){0}; }
 
 static inline vq vq_load(const int8_t *p)
 {
@@ -38,9 +39,9 @@ static inline vb vb_load(const int16_t *p)
 static inline vi vi_add_pairs(vi sum, __m512i a, __m512i b)
 {
 #ifdef __AVX512VNNI__
-  return _mm512_dpwssd_epi32(sum, a, b);
+  return (vi)_mm512_dpwssd_epi32((__m512i)sum, a, b);
 #else
-  return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+  return sum + (vi)_mm512_madd_epi16(a, b);
 #endif
 }
 static inline vi vi_dot(vi sum, vb a, vq b) { return vi_add_pairs(vi_add_pairs(sum, a.even, b.even), a.odd, b.odd); }
@@ -53,11 +54,11 @@ static inline void vq_round(int16_t *to, vf x)
 
 static inline void vi_scaled(float *to, vi x, float step, const float *scale)
 {
-  vf_store(to, vf_mul(_mm512_cvtepi32_ps(x), vf_mul(vf_set(step), vf_load(scale))));
+  vf_store(to, vf_mul(_mm512_cvtepi32_ps((__m512i)x), vf_mul(vf_set(step), vf_load(scale))));
 }
 static inline void vi_add_scaled(float *o, vi x, float step)
 {
-  vf_store(o, vf_fma(_mm512_cvtepi32_ps(x), vf_set(step), vf_load(o)));
+  vf_store(o, vf_fma(_mm512_cvtepi32_ps((__m512i)x), vf_set(step), vf_load(o)));
 }
 
 static inline vf vf_mul_live(vf weight, vf scale)

@@ -11,9 +11,9 @@ import re
 import subprocess
 
 ELF_MACHINE = {62: "x86_64", 183: "aarch64"}
-# Multiply-and-accumulate into a vector register.
+# Multiply-and-accumulate into a vector register; vpmaddwd is followed by an addition.
 FMA = {
-    "x86_64": re.compile(r"v(fn?m(add|sub)\d+p[sdh]|dpbf16ps|pdpbusds?|pdpwssds?)$"),
+    "x86_64": re.compile(r"v(fn?m(add|sub)\d+p[sdh]|dpbf16ps|pdpbusds?|pdpwssds?|pmaddwd)$"),
     "aarch64": re.compile(r"(fmla|fmls|fmlal2?|sdot|udot|bfdot|bfmmla|smmla|bfmlal[bt])$"),
 }
 BRANCH = {
@@ -25,7 +25,7 @@ CALL = {
     "aarch64": re.compile(r"(bl|blr|ret)$"),
 }
 # The verbs that are a multiply-add, and the intrinsics below them. What calls them is the function it was written in.
-VERB = re.compile(r"_mm|v[a-z]*_fma|v[a-z]*_dot|v(fma|fmla|mla|dot|bfdot|bfmmla|mmla|bfmlal)\w*q?_|__builtin")
+VERB = re.compile(r"_mm|v[a-z]*_fma|v[a-z]*_dot|vi_add_pairs|v(fma|fmla|mla|dot|bfdot|bfmmla|mmla|bfmlal)\w*q?_|__builtin")
 TILE = re.compile(r"_tile$")
 
 
@@ -148,7 +148,7 @@ class ObjectFile:
                 if instructions:
                     yield section, function, instructions
                 section, function, instructions = next_section, m[1], []
-            elif m := re.match(r"\s+([0-9a-f]+):\s+(\S+)\s*(.*)$", line):
+            elif m := re.match(r"\s+([0-9a-f]+):\s+(?:\{vex\}\s+)?(\S+)\s*(.*)$", line):
                 operands = re.sub(r"\s+(# |//).*$", "", m[3]).strip()
                 instructions.append(Instruction(int(m[1], 16), m[2], operands))
 
