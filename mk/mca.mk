@@ -2,13 +2,13 @@
 LLVM_MCA ?= llvm-mca-19
 
 # Comparison kernels that the compiler vectorises have no tiles; those of AMX are in registers that no compiler knows.
-TILE_KERNELS = $(filter-out %_amx.c,$(shell grep -l 'fwd_stream.h\|naive.h\|decode.h' $(wildcard $(KERNEL_DIRS:%=%/*.c))))
+# naive.h strides at run time: 12 row pointers, some of which are read again in the loop. It is for comparison only.
+TILE_KERNELS = $(filter-out %_amx.c %/naive_f32_avx2.c %/naive_f32_avx512.c,$(shell grep -l 'fwd_stream.h\|naive.h\|decode.h' $(wildcard $(KERNEL_DIRS:%=%/*.c))))
 ARM_TILE_KERNELS = $(shell grep -l 'fwd_stream.h\|naive.h\|decode.h' $(wildcard kernels/arm/*.c))
 SPILL_OBJ = $(TILE_KERNELS:%.c=$(BUILD)/obj/%.o)
 ARM_SPILL_OBJ = $(ARM_TILE_KERNELS:%.c=$(ARM_BUILD)/obj/%.o)
-# naive.h strides at run time: 12 row pointers, some of which clang reloads in the loop. It is for comparison only.
 CLANG_BUILD = $(BUILD)/spills-clang
-CLANG_SPILL_OBJ = $(patsubst %.c,$(CLANG_BUILD)/obj/%.o,$(filter-out %/naive_f32_avx2.c %/naive_f32_avx512.c,$(TILE_KERNELS)))
+CLANG_SPILL_OBJ = $(patsubst %.c,$(CLANG_BUILD)/obj/%.o,$(TILE_KERNELS))
 CLANG_MAKE = $(MAKE) --no-print-directory CC=clang CFLAGS='$(CFLAGS) -gdwarf-4' BUILD=$(CLANG_BUILD)
 FIXTURES = clean spill rolled
 FIXTURE_OBJ = $(if $(filter x86_64,$(ARCH)),$(FIXTURES:%=$(BUILD)/obj/tools/mca/fixtures/%_avx2.o))

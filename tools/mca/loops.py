@@ -24,8 +24,8 @@ CALL = {
     "x86_64": re.compile(r"(call|ret)"),
     "aarch64": re.compile(r"(bl|blr|ret)$"),
 }
-# The verbs that are a multiply-add, and the intrinsics below them. What calls them is the function it was written in.
-VERB = re.compile(r"_mm|v[a-z]*_fma|v[a-z]*_dot|vi_add_pairs|v(fma|fmla|mla|dot|bfdot|bfmmla|mmla|bfmlal)\w*q?_|__builtin")
+# The verbs that are a multiply-add, the intrinsics below them and the step of a tile above. What calls them is the function it was written in.
+VERB = re.compile(r"_mm|v[a-z]*_fma|v[a-z]*_dot|[a-z]*_step$|vi_add_pairs|v(fma|fmla|mla|dot|bfdot|bfmmla|mmla|bfmlal)\w*q?_|__builtin")
 TILE = re.compile(r"_tile$")
 
 
@@ -81,6 +81,10 @@ class Loop:
         if self.machine == "aarch64":
             base = r"\[sp\b|\[x29\b" if self.frame_pointer else r"\[sp\b"
         return [i for i in self.body if re.search(base, i.operands) and not i.mnemonic.startswith("lea")]
+
+    def is_vector(self, instruction):
+        """Whether an instruction has a vector register among its operands."""
+        return re.search(r"%[xyz]mm" if self.machine == "x86_64" else r"\b[qvds]\d", instruction.operands)
 
     def stores(self):
         """Instructions that write vector registers to memory: an accumulator that does not live in a register."""

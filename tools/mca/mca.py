@@ -132,11 +132,11 @@ def rows_of(mca, loops):
 
 
 def hot_tiles(objectfile):
-    """(tile, number of sums) -> its copies, the fullest tile first."""
+    """(tile, FMAs of a turn) -> its copies, the fullest first."""
     tiles = {}
     for loop in objectfile.loops:
         if loop.tile and TILE.search(loop.tile):
-            tiles.setdefault((loop.tile, len(loop.accumulators())), []).append(loop)
+            tiles.setdefault((loop.tile, len(loop.fmas())), []).append(loop)
     return dict(sorted(tiles.items(), key=lambda item: (-item[0][1], not item[0][0].startswith("qk"))))
 
 
@@ -158,10 +158,10 @@ def alike(objects):
 
 
 def fullest(tiles):
-    """Of each tile the one with the most sums."""
+    """Of each tile the one with the most FMAs: the others are what is left of a depth or a width."""
     first = {}
-    for (tile, sums), loops in tiles.items():
-        first.setdefault(tile, ((tile, sums), loops))
+    for (tile, fmas), loops in tiles.items():
+        first.setdefault(tile, ((tile, fmas), loops))
     return dict(first.values())
 
 
@@ -172,26 +172,25 @@ def model_section(mca, objects):
         objectfile = group[0]
         name = kernel_name(objectfile.path)
         tiles = hot_tiles(objectfile)
-        decodes = name.startswith("decode_")
+        decodes, full = name.startswith("decode_"), fullest(tiles)
         if decodes:
-            tiles = fullest(tiles)
+            tiles = full
         others = ", ".join(kernel_name(other.path) for other in group[1:])
-        full = max(sums for _, sums in tiles)
         lines += [f"### {name}", "", f"Compiler: {objectfile.compiler()}."]
         lines += [f"The loops of {others} are the same instructions." if others else "", ""]
         lines += ["| loop | CPU model | cycles | FMAs | cycles/FMA | port limit | of the limit | issue |"]
         lines += ["|---|---|--:|--:|--:|--:|--:|--:|"]
-        for (tile, sums), loops in tiles.items():
+        for (tile, fmas), loops in tiles.items():
+            whole = (tile, fmas) in full and "short" not in tile
             for row in rows_of(mca, loops):
-                fmas = row.fmas
-                label = tile if decodes or sums == full else f"{tile}, narrow"
+                label = tile if (tile, fmas) in full else f"{tile}, rest"
                 model = row.model + (", corrected" if row.corrected else "")
                 lines.append(
                     f"| {label} | {model} | {row.cycles:.2f} | {fmas} | {row.cycles / fmas:.3f} | "
                     f"{row.limit / fmas:.3f} | {row.fraction:.3f} | {row.issue:.1f} |"
                 )
                 corrected = correct(row.loop.text(), row.model) is not None
-                if not decodes and sums == full and row.fraction < BAR and not (corrected and not row.corrected):
+                if not decodes and whole and row.fraction < BAR and not (corrected and not row.corrected):
                     failures.append(f"{name} {tile} on {row.model}: {row.fraction:.3f} of the port limit, bar {BAR:.2f}")
                 if row.corrected:
                     noted.update(why for cpu, _, _, why in CORRECTIONS if cpu == row.model)
@@ -238,9 +237,9 @@ def agreement_section(mca, timed, shipped):
         roof = next((loop for loop in object_file.loops if loop.tile == "time_roof"), None)
         for tile in fractions:
             loop = max((ls[0] for (t, _), ls in ours.items() if t == tile), key=lambda l: len(l.fmas()))
-            sums = len(loop.accumulators())
-            if roof is None or len(roof.accumulators()) != sums or len(roof.body) > len(roof.fmas()) + 3:
-                raise SystemExit(f"{path}: the compiler made something else of the FMA roof than {sums} sums")
+            sums = len(roof.accumulators()) if roof else 0
+            if not sums or len(roof.fmas()) != sums or len(loop.fmas()) % sums or len(roof.body) > sums + 3:
+                raise SystemExit(f"{path}: the compiler made something else of the FMA roof than independent sums")
             mnemonics = sorted(i.mnemonic for i in loop.body)
             same = any(sorted(i.mnemonic for i in l.body) == mnemonics for ls in theirs.values() for l in ls)
             corrected = correct(loop.text(), mca.host) is not None
@@ -265,9 +264,9 @@ Written by `make mca`; do not edit. **The first table is modelled, not measured*
 the object files that ship and predicts them from LLVM's description of each CPU, with every load hitting the L1 cache.
 The second one compares the model with a measurement on one machine.
 
-- A loop is one step of a register tile: `qk_tile` is S = Q K^T, `pv_tile` O += P V. A *narrow* tile is what remains of
-  the value width when it is not a whole number of tiles; a shape that is a multiple of the tile never runs it, and the
-  bar does not apply to it: with half the sums it is bound by latency and loads.
+- A loop is a turn of a register tile, one step or two: `qk_tile` is S = Q K^T, `pv_tile` O += P V. *rest*: what remains of
+  the value width when it is not a whole number of tiles, or of an odd depth; *short* tiles have half the rows. Large shapes hardly
+  run them, and the bar does not apply to them: with half the sums they are bound by latency and loads.
 - The port limit is what the same model says of the same multiply-adds alone, on registers and independent of each other.
 - issue: cycles that the loop's micro-operations take at the CPU's issue width. Above it nothing but ports and latency
   is in the way; it also bounds the loop on a part with more FMA ports than the model has.
