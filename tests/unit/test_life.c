@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -40,7 +41,7 @@ static float *reference(struct buffers *b)
 
 static bool right(const struct buffers *b, const float *one) { return !memcmp(b->o, one, b->o_floats * sizeof *one); }
 
-static volatile sig_atomic_t alarms;
+static atomic_int alarms; /* any thread may have the signal */
 static void on_alarm(int number)
 {
   (void)number;
