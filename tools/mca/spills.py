@@ -40,7 +40,8 @@ def faults(path):
         loops = [loop for loop in found.loops if loop.tile == tile and len(loop.fmas()) >= 2]
         wrong = None if loops else "no hot loop: the compiler made something else of it"
         for loop in loops:
-            bad, fmas = loop.stack_traffic() or loop.stores(), len(loop.fmas())
+            traffic, fmas = loop.stack_traffic(), len(loop.fmas())
+            bad = traffic + [i for i in loop.stores() if i not in traffic]
             if tile in DECODE_TILES:
                 few = len(bad) <= tolerated(tile, fmas, found.compiler())
             else:
