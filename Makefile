@@ -81,9 +81,8 @@ $(BUILD)/libattn.so: $(LIB_OBJ)
 
 # The compiler's own vectoriser is compared with at its defaults.
 $(BUILD)/obj/kernels/arm/fwd_f32_autovec_neon.o: FLAGS_neon :=
-# VNNI of both widths: `vnni` is the last word of two names.
-$(BUILD)/obj/kernels/x86/decode_i8_avx2_vnni.o: FLAGS_vnni := $(FLAGS_avxvnni)
-kernel_suffix = $(lastword $(subst _, ,$(notdir $(basename $1))))
+# The last word of a file's name; of the two kinds of VNNI, that of AVX2 has another name.
+kernel_suffix = $(if $(filter %_avx2_vnni,$(basename $1)),avxvnni,$(lastword $(subst _, ,$(notdir $(basename $1)))))
 $(BUILD)/obj/kernels/%.o: kernels/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -95,8 +94,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
-FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) $(FLAGS_avxvnni) \
-  $(FLAGS_neonbf16) $(FLAGS_dotprod) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) \
+  $(FLAGS_avxvnni) $(FLAGS_neonbf16) $(FLAGS_dotprod) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@

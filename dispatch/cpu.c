@@ -53,7 +53,7 @@ static uint32_t quirks_of_model(void)
 static void detect(void)
 {
   enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_TILES = 0x60000 };
-  enum { OF_AMX = 1 << 22 | 1 << 24, OF_AVX_VNNI = 1 << 4 }; /* AMX-BF16, AMX-TILE: clang 14 has no names for them */
+  enum { OF_AMX = 1 << 22 | 1 << 24 }; /* AMX-BF16, AMX-TILE: clang 14 has no names for them */
   uint32_t a, b, c, d, brand[12] = {0};
   quirks = quirks_of_model();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
@@ -77,7 +77,7 @@ static void detect(void)
   if (b & bit_AVX2) features |= ATTN_FEATURE_AVX2;
   uint32_t more = 0, rest;
   if (a >= 1 && !__get_cpuid_count(7, 1, &more, &rest, &rest, &rest)) more = 0;
-  if (more & OF_AVX_VNNI) features |= ATTN_FEATURE_AVXVNNI;
+  if (more & bit_AVXVNNI) features |= ATTN_FEATURE_AVXVNNI;
   if ((xcr0 & XCR0_AVX512) != XCR0_AVX512 || !(b & bit_AVX512F)) return;
   features |= ATTN_FEATURE_AVX512F;
   if (b & bit_AVX512BW) features |= ATTN_FEATURE_AVX512BW;

@@ -43,7 +43,7 @@ static inline vi vi_add_pairs(vi sum, __m256i a, __m256i b)
 #ifdef __AVXVNNI__
   return (vi)_mm256_dpwssd_avx_epi32((__m256i)sum, a, b);
 #else
-  return sum + (vi)_mm256_madd_epi16(a, b);
+  return (vi)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16(a, b)); /* beyond the last key it may wrap */
 #endif
 }
 static inline vi vi_dot(vi sum, vb a, vq b) { return vi_add_pairs(vi_add_pairs(sum, a.even, b.even), a.odd, b.odd); }

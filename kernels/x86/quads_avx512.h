@@ -41,7 +41,7 @@ static inline vi vi_add_pairs(vi sum, __m512i a, __m512i b)
 #ifdef __AVX512VNNI__
   return (vi)_mm512_dpwssd_epi32((__m512i)sum, a, b);
 #else
-  return sum + (vi)_mm512_madd_epi16(a, b);
+  return (vi)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16(a, b)); /* beyond the last key it may wrap */
 #endif
 }
 static inline vi vi_dot(vi sum, vb a, vq b) { return vi_add_pairs(vi_add_pairs(sum, a.even, b.even), a.odd, b.odd); }
