@@ -36,6 +36,7 @@ FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 FLAGS_avx512bf16 := $(FLAGS_avx512) -mavx512bf16
 FLAGS_amx    := $(FLAGS_avx512bf16) -mamx-tile -mamx-bf16
+FLAGS_amxint8 := $(FLAGS_avx512) -mamx-tile -mamx-int8
 FLAGS_vnni   := $(FLAGS_avx512) -mavx512vnni
 FLAGS_avxvnni := $(FLAGS_avx2) -mavxvnni
 # gcc's early scheduling spills accumulators of the NEON tiles (25 stack accesses in a loop of 48 FMAs); clang has no such
@@ -81,8 +82,9 @@ $(BUILD)/libattn.so: $(LIB_OBJ)
 
 # The compiler's own vectoriser is compared with at its defaults.
 $(BUILD)/obj/kernels/arm/fwd_f32_autovec_neon.o: FLAGS_neon :=
-# The last word of a file's name; of the two kinds of VNNI, that of AVX2 has another name.
-kernel_suffix = $(if $(filter %_avx2_vnni,$(basename $1)),avxvnni,$(lastword $(subst _, ,$(notdir $(basename $1)))))
+# The last word of a file's name; VNNI of AVX2 and AMX of int8 have names of their own.
+kernel_suffix = $(if $(filter %_avx2_vnni,$(basename $1)),avxvnni,$(if $(filter %_i8_amx,$(basename $1)),amxint8,$(lastword \
+  $(subst _, ,$(notdir $(basename $1))))))
 $(BUILD)/obj/kernels/%.o: kernels/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -94,7 +96,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when compiler or flags differ from last time.
-FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_vnni) \
+FLAGS_NOW := $(shell $(CC) --version | head -n 1) $(BASE_CFLAGS) $(KERNEL_FLAGS) $(FLAGS_avx2) $(FLAGS_amx) $(FLAGS_amxint8) $(FLAGS_vnni) \
   $(FLAGS_avxvnni) $(FLAGS_neonbf16) $(FLAGS_dotprod) $(FLAGS_scalar) $(KERNEL_CFLAGS) HWLOC=$(HWLOC)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

@@ -65,6 +65,10 @@ static const struct bar {
        "int8, group 4, all cores: tokens/s / those of f16"},
       {OVER_OTHER, ONE, "decode 16k, group 4, int8", "decode 16k, group 4, cache", 1,
        "int8, group 4, one core: tokens/s / those of f16"},
+      {OVER_OTHER, ALL, "decode 16k, group 8, int8", "decode 16k, group 8, cache", 1,
+       "int8, group 8, all cores: tokens/s / those of f16"},
+      {OVER_OTHER, ONE, "decode 16k, group 8, int8", "decode 16k, group 8, cache", 1,
+       "int8, group 8, one core: tokens/s / those of f16"},
       {EFFICIENCY, ALL, "decode 1M, one head, int8", NULL, 0.90,
        "int8, one head, 1M keys, all cores: throughput / (cores x one core)"},
 };
@@ -153,6 +157,21 @@ static bool concerns(const struct table *t, const struct bar *bars, int count)
   return false;
 }
 
+/* Whether there are kernels of the table's ISA for what the bar is about. */
+static bool is_for(const struct table *t, const struct bar *bar)
+{
+  const struct bench_shape *shapes[] = {shape_of(t->preset, bar->shape),
+                                        bar->other ? shape_of(t->preset, bar->other) : NULL};
+  for (int i = 0; i < 2; i++) {
+    if (!shapes[i]) continue;
+    const attn_dtype dtype = bench_shape_kernel_dtype(shapes[i]);
+    const struct attn_kernel *const *k = attn_kernels;
+    while (*k && ((*k)->isa != t->isa || (*k)->dtype != dtype)) k++;
+    if (!*k) return false;
+  }
+  return true;
+}
+
 /* Bars of the memory roof are asked of keys and values that no cache holds. */
 static bool print_caches(FILE *out, const struct table *t, const struct bar *bars, int count)
 {
@@ -182,6 +201,7 @@ void bench_bars_print(FILE *out, bool markdown, const struct bench_preset *prese
     const struct table t = {preset, rows, count, (enum attn_isa)isa};
     if (!attn_isa_exists(t.isa) || !concerns(&t, bars, n)) continue;
     for (int i = 0; i < n; i++) {
+      if (!is_for(&t, &bars[i])) continue;
       const double value = reached(&t, &bars[i]);
       const bool over = bars[i].figure == OVER_OTHER || bars[i].figure == OVER_NAIVE;
       char asked[16], got[16] = "-";

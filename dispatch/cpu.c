@@ -53,7 +53,7 @@ static uint32_t quirks_of_model(void)
 static void detect(void)
 {
   enum { XCR0_SSE_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_TILES = 0x60000 };
-  enum { OF_AMX = 1 << 22 | 1 << 24 }; /* AMX-BF16, AMX-TILE: clang 14 has no names for them */
+  enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 }; /* clang 14 has no names for them */
   uint32_t a, b, c, d, brand[12] = {0};
   quirks = quirks_of_model();
   if (__get_cpuid(0x80000004, &a, &b, &c, &d)) {
@@ -84,8 +84,10 @@ static void detect(void)
   if (b & bit_AVX512DQ) features |= ATTN_FEATURE_AVX512DQ;
   if (b & bit_AVX512VL) features |= ATTN_FEATURE_AVX512VL;
   if (c & bit_AVX512VNNI) features |= ATTN_FEATURE_AVX512VNNI;
-  const bool tiles = (d & OF_AMX) == OF_AMX && (xcr0 & XCR0_TILES) == XCR0_TILES && tiles_are_granted();
-  if (tiles) features |= ATTN_FEATURE_AMXBF16;
+  const bool multiplies = d & AMX_TILE && d & (AMX_BF16 | AMX_INT8);
+  const bool tiles = multiplies && (xcr0 & XCR0_TILES) == XCR0_TILES && tiles_are_granted();
+  if (tiles && d & AMX_BF16) features |= ATTN_FEATURE_AMXBF16;
+  if (tiles && d & AMX_INT8) features |= ATTN_FEATURE_AMXINT8;
   if (more & bit_AVX512BF16) features |= ATTN_FEATURE_AVX512BF16;
 }
 
@@ -165,6 +167,7 @@ const char *attn_feature_name(uint32_t bit)
   case ATTN_FEATURE_AVX512BF16: return "avx512bf16";
   case ATTN_FEATURE_AMXBF16: return "amxbf16";
   case ATTN_FEATURE_AVXVNNI: return "avxvnni";
+  case ATTN_FEATURE_AMXINT8: return "amxint8";
   case ATTN_FEATURE_NEON: return "neon";
   case ATTN_FEATURE_FP16: return "fp16";
   case ATTN_FEATURE_DOTPROD: return "dotprod";

@@ -104,11 +104,11 @@ attn_status attn_restrictions_get(struct attn_restrictions *r, const attn_option
   return status;
 }
 
+/* Whether a KV head has at most so many rows, G * Sq. */
+static bool rows_within(const struct attn_problem *p, int64_t most) { return p->Sq <= most / (p->G ? p->G : 1); }
+
 /* Over a cache; of int8 any number is few. */
-static bool few_rows(const struct attn_problem *p)
-{
-  return p->kv_dtype == ATTN_I8 || p->Sq <= ATTN_CACHE_FEW_ROWS / (p->G ? p->G : 1);
-}
+static bool few_rows(const struct attn_problem *p) { return p->kv_dtype == ATTN_I8 || rows_within(p, ATTN_CACHE_FEW_ROWS); }
 
 const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct attn_problem *problem,
                                  const struct attn_restrictions *r, char *buffer, size_t bytes)
@@ -132,6 +132,8 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   if (problem && problem->cached && !kernel->key_span && !packs) return "does not read caches";
   if (problem && !r->kernel && problem->cached && kernel->isa != ATTN_ISA_SCALAR && packs == few_rows(problem))
     return packs ? "few rows are not worth packing K and V" : "so many rows are worth packing K and V";
+  if (problem && !r->kernel && kernel->rows_from && rows_within(problem, kernel->rows_from - 1))
+    return "so few rows are better off with another";
   if (problem && kernel->supports && !kernel->supports(problem)) return "does not support this shape";
   return NULL;
 }

@@ -49,6 +49,7 @@ enum attn_feature {
   ATTN_FEATURE_AVX512BF16 = 1u << 8,
   ATTN_FEATURE_AMXBF16 = 1u << 9,
   ATTN_FEATURE_AVXVNNI = 1u << 10,
+  ATTN_FEATURE_AMXINT8 = 1u << 11,
   ATTN_FEATURE_NEON = 1u << 16,
   ATTN_FEATURE_FP16 = 1u << 17,
   ATTN_FEATURE_DOTPROD = 1u << 18,
@@ -100,6 +101,9 @@ enum {
 #endif
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__)
                            | ATTN_FEATURE_AMXBF16
+#endif
+#if defined(__AMX_TILE__) && defined(__AMX_INT8__)
+                           | ATTN_FEATURE_AMXINT8
 #endif
 #ifdef __AVXVNNI__
                            | ATTN_FEATURE_AVXVNNI
@@ -219,7 +223,9 @@ struct attn_kernel {
   bool (*supports)(const struct attn_problem *problem); /* NULL: everything */
   size_t (*scratch_bytes)(const struct attn_problem *problem, int64_t rows);
   void (*run)(const struct attn_unit *unit);
-  int64_t key_span; /* keys of a unit, see attn_key_span(); 0: all */
+  int64_t rows_from; /* rows of a KV head that it is worth: fewer have the next kernel, unless it is named; 0: any */
+  int64_t key_span;  /* keys of a unit, see attn_key_span(); 0: all */
+  int64_t step_keys; /* ATTN_KERNEL_16BIT_ROWS: keys whose weights are rounded to steps of the same size */
   /* O, row_max and row_sum of the unit's rows from the parts; only with key_span */
   void (*merge)(const struct attn_unit *unit, const struct attn_parts *parts);
   /* What the blocking may be: multiples of step from step to most. NULL: there is none to choose. */

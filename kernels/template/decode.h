@@ -17,7 +17,9 @@
 
 #include "../reference/exp2.h"
 #include "../scores.h"
-#ifdef ATTN_ELEMENT_QUADS
+#ifdef ATTN_DECODE_BY_TILES
+#include "decode_quads_amx.h"
+#elif defined(ATTN_ELEMENT_QUADS)
 #include "decode_quads.h"
 #else
 #include "decode_tiles.h"
@@ -37,32 +39,17 @@ enum {
 
 static inline size_t decode_layout(struct decode *s, const struct attn_problem *p, int64_t rows, char *base)
 {
-  const bool quads = ELEMENT_DTYPE == ATTN_I8;
   size_t used = 0;
   s->rows = rows;
   s->depth = whole_vectors(p->Dqk);
-  s->values = quads ? p->v.s : whole_vectors(p->Dv); /* a cache of int8 has its rows padded */
-#define TAKE(field, count)                                                                                                 \
-  do {                                                                                                                     \
-    if (base) s->field = (void *)(base + used);                                                                            \
-    used += ((size_t)(count) * sizeof *s->field + 63) & ~(size_t)63;                                                       \
-  } while (0)
-  TAKE(row, rows);
-  TAKE(max, rows);
-  TAKE(sum, rows * VL);
-  TAKE(q, (rows + 2) * s->depth);
-  TAKE(o, (rows + 1) * s->values);
-  TAKE(s, (rows + 1) * SCORES);
-  if (quads) {
-    TAKE(q16, (rows + 1) * s->depth);
-    TAKE(w16, (rows + 1) * BLOCK);
-    TAKE(q_step, rows + 1);
-    TAKE(w_step, rows + 1);
-  } else {
-    TAKE(part, s->values);
-  }
-#undef TAKE
-  return used;
+  s->values = values_width(p);
+  DECODE_TAKE(row, rows);
+  DECODE_TAKE(max, rows);
+  DECODE_TAKE(sum, rows * VL);
+  DECODE_TAKE(q, (rows + 2) * s->depth);
+  DECODE_TAKE(o, padded_rows(rows) * s->values);
+  DECODE_TAKE(s, padded_rows(rows) * SCORES);
+  return tiles_layout(s, base, used);
 }
 
 static inline size_t decode_scratch_bytes(const struct attn_problem *p, int64_t rows)
@@ -260,19 +247,15 @@ static inline void decode_run(const struct attn_unit *u)
     ask_for(block[0].k, block[0].n, p->k.s, p->Dqk);
     ask_for(block[0].v, block[0].n, p->v.s, p->Dv);
   }
-  if (ELEMENT_DTYPE == ATTN_I8) {
-    memset(s.q16, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q16);
-    memset(s.w16 + rows * BLOCK, 0, BLOCK * sizeof *s.w16);
-    s.q_step[rows] = s.w_step[rows] = 0;
-  }
+  tiles_start(&s);
   memset(s.q, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q);
   for (int64_t r = 0; r < rows; r++) {
     s.max[r] = -FLT_MAX;
     take_query(&s, r);
   }
   memset(s.sum, 0, (size_t)(rows * VL) * sizeof *s.sum);
-  memset(s.o, 0, (size_t)((rows + 1) * s.values) * sizeof *s.o);
-  memset(s.s + rows * SCORES, 0, SCORES * sizeof *s.s);
+  memset(s.o, 0, (size_t)(padded_rows(rows) * s.values) * sizeof *s.o);
+  memset(s.s, 0, (size_t)(padded_rows(rows) * SCORES) * sizeof *s.s);
   for (int turn = 0; at[turn] < end; turn = (turn + 1) % 3) {
     const int next = (turn + 1) % 3, after = (turn + 2) % 3;
     at[after] = next_visible(&s, at[next] + BLOCK, end);

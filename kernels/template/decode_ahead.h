@@ -10,9 +10,12 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef ATTN_DECODE_BLOCK
+#define ATTN_DECODE_BLOCK 48
+#endif
 enum {
-  BLOCK = 48,          /* keys: K and V of a block in L1, and whole tiles of 3, 4 or 8 */
-  SCORES = BLOCK + 16, /* from row to row: the last tile may write beyond the keys */
+  BLOCK = ATTN_DECODE_BLOCK, /* keys: K and V of a block in L1, and whole tiles of 3, 4 or 8 */
+  SCORES = BLOCK + 16,       /* from row to row: the last tile may write beyond the keys */
   STRETCH = ATTN_KEY_STRETCH,
   STRETCHES = BLOCK / STRETCH,
   LINE = 64 / sizeof(element), /* elements */
@@ -30,12 +33,20 @@ struct decode {
   float *max;                  /* [rows] reference of the exponentials */
   float *sum;                  /* [rows][VL] */
   float *q;               /* [rows + 2][depth] scaled, padded with 0; see put_query(); beyond rows: padding, one to fill */
-  float *o;               /* [rows + 1][values] */
+  float *o;               /* [padded_rows(rows)][values] */
+  float *s;               /* [padded_rows(rows)][SCORES] scores, then weights */
   float *part;            /* [values] of a block: see passing_values() */
-  float *s;               /* [rows + 1][SCORES] scores, then weights */
-  int16_t *q16, *w16;     /* int8 only: [rows + 1][depth] and [rows + 1][BLOCK], in steps of q_step and w_step */
-  float *q_step, *w_step; /* [rows + 1] */
+  int16_t *q16, *w16;     /* int8 only: [padded rows][depth] and [padded rows][BLOCK], in steps of q_step and w_step */
+  float *q_step, *w_step; /* [padded rows] */
+  element *v_copy;        /* by tiles of bytes: [BLOCK][values] */
 };
+
+/* Gives s->field room for `count` elements behind the `used` bytes of `base`, or only counts them if that is NULL. */
+#define DECODE_TAKE(field, count)                                                                                          \
+  do {                                                                                                                     \
+    if (base) s->field = (void *)(base + used);                                                                            \
+    used += ((size_t)(count) * sizeof *s->field + 63) & ~(size_t)63;                                                       \
+  } while (0)
 
 /* Some keys, from j0 on: key j0 + j stands in stretch j / STRETCH. */
 struct block {
@@ -114,6 +125,12 @@ static inline int tile_rows(const struct decode *s, int64_t r)
   if (MOST_ROWS == 8 && rows >= 7) return 8;
   if (MOST_ROWS >= 4 && rows >= 3) return 4;
   return rows >= 2 ? 2 : 1;
+}
+
+/* A unit's rows and the padding of its tiles. Those of 16 rows are always whole. */
+static inline int64_t padded_rows(int64_t rows)
+{
+  return MOST_ROWS == 16 ? (rows + MOST_ROWS - 1) / MOST_ROWS * MOST_ROWS : rows + 1;
 }
 
 /* Of the tile that row r belongs to. */

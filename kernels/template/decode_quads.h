@@ -16,39 +16,38 @@ enum {
   MOST_VI = 4,
 };
 
-/* A smaller largest element counts as this: reciprocals stay finite, steps normal. */
-#define LEAST_LARGEST 0x1p-100f
-
-/* Steps from 0 to the largest element of a row, or weight of a block. Not 32767, so that two signed digits of 8 bits hold
- * it: some CPUs multiply these. */
-enum { LEVELS = 127 * 256 + 127 };
-
-/* The same of a row of Q, or fewer: sums of `depth` products with int8 fit 32 bits. */
-static inline float q_levels(int64_t depth)
+/* A cache of int8 has its rows padded. */
+static inline int64_t values_width(const struct attn_problem *p) { return p->v.s; }
+static inline size_t tiles_layout(struct decode *s, const char *base, size_t used)
 {
-  const int64_t most = INT32_MAX / (127 * depth);
-  return (float)(most < LEVELS ? most : LEVELS);
+  const int64_t padded = padded_rows(s->rows);
+  DECODE_TAKE(q16, padded * s->depth);
+  DECODE_TAKE(w16, padded * BLOCK);
+  DECODE_TAKE(q_step, padded);
+  DECODE_TAKE(w_step, padded);
+  return used;
+}
+static inline void tiles_start(struct decode *s)
+{
+  memset(s->q16, 0, (size_t)(padded_rows(s->rows) * s->depth) * sizeof *s->q16);
+  memset(s->w16, 0, (size_t)(padded_rows(s->rows) * BLOCK) * sizeof *s->w16);
+  s->q_step[s->rows] = s->w_step[s->rows] = 0;
 }
 
-/* Stores row r of Q: quads of the rows of a tile beside each other. */
-static inline void put_query(const struct decode *s, int64_t r, const float *row)
+/* Quads of the rows of a tile stand beside each other. */
+static inline void place_query(const struct decode *s, int64_t r, int64_t d, vf x)
 {
   const int64_t first = tile_first(s, r), rows = tile_rows(s, first);
-  int16_t *to = s->q16 + first * s->depth + (r - first) * QUAD;
-  vf far = vf_zero();
-  for (int64_t d = 0; d < s->depth; d += VL) far = vf_farthest(far, vf_load(row + d));
-  s->q_step[r] = NAN; /* NaN or Inf: no product matters */
-  if (vf_any_beyond(far, FLT_MAX)) return;
-  float largest = vf_hmax(far);
-  largest = largest < LEAST_LARGEST ? LEAST_LARGEST : largest;
-  const float levels = q_levels(s->unit->problem->k.s);
-  s->q_step[r] = largest / levels;
-  for (int64_t d = 0; d < s->depth; d += VL) {
-    int16_t quads[VL];
-    vq_round(quads, vf_mul(vf_load(row + d), vf_set(levels / largest)));
-    for (int i = 0; i < VL; i += QUAD) memcpy(to + (d + i) * rows, quads + i, QUAD * sizeof *quads);
-  }
+  int16_t *to = s->q16 + first * s->depth + (r - first) * QUAD, quads[VL];
+  vq_round(quads, x);
+  for (int i = 0; i < VL; i += QUAD) memcpy(to + (d + i) * rows, quads + i, QUAD * sizeof *quads);
 }
+static inline void place_weights(const struct decode *s, int64_t r, const float *w, int64_t n, vf levels)
+{
+  for (int64_t j = 0; j < n; j += VL) vq_round(s->w16 + r * BLOCK + j, vf_mul(vf_load(w + j), levels));
+}
+
+#include "decode_levels.h"
 
 /* acc[rows][nv] += a quad of each row, row_step apart, times nv vectors of quads. What takes fewer registers stays in them.
  */
@@ -113,26 +112,6 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
         vi_scaled(s->s + (first + i) * SCORES + j + x * IL, acc[i * KEY_VI + x], s->q_step[first + i], scale);
     }
   }
-}
-
-/* Weights of row r times the scales of their values, in 16 bits: the largest of the block is LEVELS. A hidden key's
- * scale may be NaN; another NaN makes a step of NaN. */
-static inline void round_weights(struct decode *s, int64_t r, const struct block *b)
-{
-  float *w = s->s + r * SCORES;
-  const int64_t padded = whole_vectors(b->n);
-  vf far = vf_zero();
-  for (int64_t j = 0; j < padded; j += VL) {
-    const vf weight = vf_mul_live(vf_load(w + j), vf_load(b->v_scale[j / STRETCH] + j % STRETCH));
-    far = vf_farthest(far, weight);
-    vf_store(w + j, weight);
-  }
-  const bool finite = !vf_any_beyond(far, FLT_MAX);
-  float largest = finite ? vf_hmax(far) : 1;
-  largest = largest < LEAST_LARGEST ? LEAST_LARGEST : largest;
-  s->w_step[r] = finite ? largest / LEVELS : NAN;
-  const vf levels = vf_set(LEVELS / largest);
-  for (int64_t j = 0; j < padded; j += VL) vq_round(s->w16 + r * BLOCK + j, vf_mul(vf_load(w + j), levels));
 }
 
 /* o += weights * V for `rows` rows and nv vectors of values from `left` on. */

@@ -26,6 +26,14 @@ enum {
 enum { KEYS_SOON = 48, VALUES_SOON = 16 };
 ALWAYS_INLINE bool asks_again(const int rows) { return rows <= 2; }
 
+static inline int64_t values_width(const struct attn_problem *p) { return whole_vectors(p->Dv); }
+static inline size_t tiles_layout(struct decode *s, const char *base, size_t used)
+{
+  DECODE_TAKE(part, s->values);
+  return used;
+}
+static inline void tiles_start(struct decode *s) { (void)s; }
+
 /* Stores row r of Q. The rows of a tile lie beside each other, a vector of each, or for the keys of a cache an element of
  * each: one pointer reads them all. */
 static inline void put_query(const struct decode *s, int64_t r, const float *row)

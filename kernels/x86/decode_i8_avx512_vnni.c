@@ -19,5 +19,6 @@ const struct attn_kernel decode_i8_avx512_vnni = {
     .scratch_bytes = decode_scratch_bytes,
     .run = decode_run,
     .key_span = KEY_SPAN,
+    .step_keys = BLOCK,
     .merge = decode_merge,
 };

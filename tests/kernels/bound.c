@@ -83,9 +83,9 @@ void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int
 }
 
 double bound_16bit_rows(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
-                        const double *o_row, const double *probabilities, double *bound)
+                        const double *o_row, const double *probabilities, int64_t step_keys, double *bound)
 {
-  enum { BLOCK = 48, LEVELS = 127 * 256 + 127 };
+  enum { LEVELS = 127 * 256 + 127 };
   const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s, k = b * p->k.b + h / p->G * p->k.h;
   const int64_t v = b * p->v.b + h / p->G * p->v.h, most = INT32_MAX / (127 * ((p->Dqk + 3) / 4 * 4));
   const double levels = most < LEVELS ? (double)most : LEVELS;
@@ -94,8 +94,8 @@ double bound_16bit_rows(const struct attn_problem *p, const attn_args *args, int
     largest = fmax(largest, fabs((double)attn_element_get(p->dtype, args->q, q + d * p->q.d)));
   const double step =
       (1.001 * (p->rope ? sqrt(2) : 1) * fabs(p->scale) * largest + 0x1p-100 * (1 + (double)p->softcap)) / levels;
-  for (int64_t j0 = 0; j0 < p->Skv; j0 += BLOCK) {
-    const int64_t end = j0 + BLOCK < p->Skv ? j0 + BLOCK : p->Skv;
+  for (int64_t j0 = 0; j0 < p->Skv; j0 += step_keys) {
+    const int64_t end = j0 + step_keys < p->Skv ? j0 + step_keys : p->Skv;
     double weight = 127 * 0x1p-100;      /* what the kernels take for the largest at least, times a value in steps */
     for (int pass = 0; pass < 2; pass++) /* the largest weight, then what half a step of it does */
       for (int64_t j = j0; j < end; j++) {

@@ -38,9 +38,9 @@ void bound_bf16_weights(const struct attn_problem *problem, const attn_args *arg
                         const double *o_row, const double *probabilities, double *bound);
 
 /* Adds the error of rounding to 16 bits (ATTN_KERNEL_16BIT_ROWS): half a step of a row of Q in each element, and half a
- * step of a block's largest weight times scale in each weight. Returns what the first does to LSE. */
+ * step of the largest weight times scale of each step_keys in each weight. Returns what the first does to LSE. */
 double bound_16bit_rows(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
-                        const double *o_row, const double *probabilities, double *bound);
+                        const double *o_row, const double *probabilities, int64_t step_keys, double *bound);
 
 /* The bound of an element of O of that type: the f32 bound, then the rounding to nearest of the store. */
 double bound_stored(attn_dtype dtype, double exact, double bound);

@@ -86,7 +86,8 @@ static bool compare(const struct attn_kernel *kernel, const struct tensors *t, c
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
         if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, i, row, scores, bound);
-        if (kernel->flags & ATTN_KERNEL_16BIT_ROWS) lse_bound += bound_16bit_rows(p, &t->args, b, h, i, row, scores, bound);
+        if (kernel->flags & ATTN_KERNEL_16BIT_ROWS)
+          lse_bound += bound_16bit_rows(p, &t->args, b, h, i, row, scores, kernel->step_keys, bound);
         for (int64_t d = 0; d < p->Dv && verdict->ok; d++) {
           const float got = attn_element_get(p->dtype, o, b * p->o.b + h * p->o.h + i * p->o.s + d * p->o.d);
           const double limit = bound_stored(p->dtype, row[d], bound[d]);

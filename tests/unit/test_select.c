@@ -119,19 +119,30 @@ static void vnni_where_there_is_a_cache_of_int8(void **state)
   assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
   p.cached = true;
   p.kv_dtype = ATTN_I8;
+  enum { TILES = AVX512 | ATTN_FEATURE_AVX512VNNI | ATTN_FEATURE_AMXINT8 };
   static const struct {
     uint32_t features;
     enum attn_isa limit;
+    int64_t G, Sq;
     const char *expected;
-  } cases[] = {{AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_COUNT, "decode_i8_avx512_vnni"},
-               {AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_AVX512, "decode_i8_avx512_vnni"},
-               {AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_AVX2, "decode_i8_avx2"},
-               {AVX512, ATTN_ISA_COUNT, "decode_i8_avx512"},
-               {AVX512 | ATTN_FEATURE_AVXVNNI, ATTN_ISA_COUNT, "decode_i8_avx512"},
-               {AVX512 | ATTN_FEATURE_AVXVNNI, ATTN_ISA_AVX2, "decode_i8_avx2_vnni"},
-               {AVX2 | ATTN_FEATURE_AVXVNNI, ATTN_ISA_COUNT, "decode_i8_avx2_vnni"},
-               {AVX2 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_COUNT, "decode_i8_avx2"}};
+  } cases[] = {{AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_COUNT, 1, 1, "decode_i8_avx512_vnni"},
+               {AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_AVX512, 1, 1, "decode_i8_avx512_vnni"},
+               {AVX512 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_AVX2, 1, 1, "decode_i8_avx2"},
+               {AVX512, ATTN_ISA_COUNT, 8, 1, "decode_i8_avx512"},
+               {AVX512 | ATTN_FEATURE_AVXVNNI, ATTN_ISA_COUNT, 1, 1, "decode_i8_avx512"},
+               {AVX512 | ATTN_FEATURE_AVXVNNI, ATTN_ISA_AVX2, 1, 1, "decode_i8_avx2_vnni"},
+               {AVX2 | ATTN_FEATURE_AVXVNNI, ATTN_ISA_COUNT, 1, 1, "decode_i8_avx2_vnni"},
+               {AVX2 | ATTN_FEATURE_AVX512VNNI, ATTN_ISA_COUNT, 1, 1, "decode_i8_avx2"},
+               {TILES, ATTN_ISA_COUNT, 4, 1, "decode_i8_avx512_vnni"}, /* 4 rows are not worth tiles of 16 */
+               {TILES, ATTN_ISA_COUNT, 1, 4, "decode_i8_avx512_vnni"},
+               {TILES, ATTN_ISA_COUNT, 5, 1, "decode_i8_amx"},
+               {TILES, ATTN_ISA_COUNT, 1, 5, "decode_i8_amx"},
+               {TILES, ATTN_ISA_COUNT, 3, 2, "decode_i8_amx"},
+               {TILES, ATTN_ISA_AVX512, 8, 1, "decode_i8_avx512_vnni"},
+               {AVX512 | ATTN_FEATURE_AMXBF16, ATTN_ISA_COUNT, 8, 1, "decode_i8_avx512"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    p.G = cases[i].G;
+    p.Sq = cases[i].Sq;
     const struct attn_restrictions r = {.features = cases[i].features, .isa = cases[i].limit};
     const struct attn_kernel *kernel = NULL;
     assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
@@ -176,7 +187,8 @@ static void the_list_is_sound(void **state)
     if ((*k)->isa == ATTN_ISA_AVX512) assert_int_equal((*k)->needs & AVX512, AVX512);
     if ((*k)->isa == ATTN_ISA_AVX512BF16)
       assert_int_equal((*k)->needs & (AVX512 | ATTN_FEATURE_AVX512BF16), AVX512 | ATTN_FEATURE_AVX512BF16);
-    if ((*k)->isa == ATTN_ISA_AMX) assert_true((*k)->needs & ATTN_FEATURE_AMXBF16);
+    if ((*k)->isa == ATTN_ISA_AMX) assert_true((*k)->needs & (ATTN_FEATURE_AMXBF16 | ATTN_FEATURE_AMXINT8));
+    if ((*k)->flags & ATTN_KERNEL_16BIT_ROWS) assert_true((*k)->step_keys > 0);
   }
   assert_null(attn_kernel_find("fwd_f32"));
 }
