@@ -6,7 +6,8 @@ static const double f32_bound = 2e-6;
 
 double bench_error_bound(attn_dtype dtype, const struct attn_kernel *kernel)
 {
-  const double computed = f32_bound + (kernel->flags & ATTN_KERNEL_16BIT_ROWS ? 0x1p-12 : 0);
+  const double computed = f32_bound + (kernel->flags & ATTN_KERNEL_16BIT_ROWS ? 0x1p-12 : 0) +
+                          (kernel->flags & ATTN_KERNEL_TWO_DIGITS ? 0x1p-16 : 0);
   switch (dtype) {
   case ATTN_F32: return computed;
   case ATTN_F16: return computed + 0x1p-11;

@@ -52,8 +52,8 @@ static attn_status lay_out(struct attn_cache *c)
   const bool paged = d->page_size != 0;
   const int64_t wanted = paged ? d->page_size : d->capacity, rooms = paged ? d->pages : d->B;
   const int64_t room = whole(wanted, ATTN_KEY_STRETCH);
-  const bool quads = d->dtype == ATTN_I8;
-  const int64_t step_k = whole(d->Dqk, quads ? ATTN_QUAD : 1), step_v = whole(d->Dv, quads ? ATTN_KEY_STRETCH : 1);
+  const int64_t interleave = ATTN_INTERLEAVE(d->dtype);
+  const int64_t step_k = whole(d->Dqk, interleave), step_v = whole(d->Dv, interleave > 1 ? ATTN_KEY_STRETCH : 1);
   int64_t tokens;
   size_t unused;
   if (room == INT64_MAX || __builtin_mul_overflow(rooms, room, &tokens) ||
@@ -64,7 +64,7 @@ static attn_status lay_out(struct attn_cache *c)
                      "%lld %s of %lld tokens with %lld heads of %lld and %lld elements exceed the address space",
                      (long long)rooms, paged ? "pages" : "sequences", (long long)wanted, (long long)d->Hkv,
                      (long long)d->Dqk, (long long)d->Dv);
-  c->interleave = quads ? ATTN_QUAD : 1;
+  c->interleave = interleave;
   c->k_stride = (attn_strides){d->Hkv * room * step_k, room * step_k, step_k, ATTN_KEY_STRETCH};
   c->v_stride = (attn_strides){d->Hkv * room * step_v, room * step_v, step_v, 1};
   c->scale_b = d->Hkv * room;

@@ -26,23 +26,39 @@ static struct source turn_row(const struct source *s, int64_t from, const struct
   return (struct source){ATTN_F32, row, {0, 0, 0, 1}, s->width};
 }
 
-/* Elements go `step` apart. */
-static void put_row(attn_dtype dtype, void *to, int64_t at, int64_t step, const struct source *s, int64_t from)
+/* `beside` elements, a power of two, go beside each other, the next ones `step` times as far away. */
+static inline int64_t place(int64_t d, int64_t beside, int64_t step)
+{
+  const int64_t within = d & (beside - 1);
+  return (d - within) * step + within;
+}
+
+static inline __attribute__((always_inline)) void put_places(attn_dtype dtype, void *to, int64_t at, const int64_t beside,
+                                                             int64_t step, const struct source *s, int64_t from)
 {
   if (dtype != s->dtype || s->stride.d != 1)
     for (int64_t d = 0; d < s->width; d++)
-      attn_element_put(dtype, to, at + d * step, attn_element_get(s->dtype, s->base, from + d * s->stride.d));
+      attn_element_put(dtype, to, at + place(d, beside, step), attn_element_get(s->dtype, s->base, from + d * s->stride.d));
   else if (dtype == ATTN_F32)
-    for (int64_t d = 0; d < s->width; d++) ((float *)to)[at + d * step] = ((const float *)s->base)[from + d];
+    for (int64_t d = 0; d < s->width; d++) ((float *)to)[at + place(d, beside, step)] = ((const float *)s->base)[from + d];
   else
-    for (int64_t d = 0; d < s->width; d++) ((uint16_t *)to)[at + d * step] = ((const uint16_t *)s->base)[from + d];
+    for (int64_t d = 0; d < s->width; d++)
+      ((uint16_t *)to)[at + place(d, beside, step)] = ((const uint16_t *)s->base)[from + d];
 }
 
 /* No scale is smaller: weight times scale must not become subnormal. Values below half of it become 0. */
 static const float least_scale = 0x1p-100f;
 
-/* int8 of the row in units of its scale, which is returned. `beside` of its elements stand beside each other, the next ones
- * `step` times as far away. */
+static void put_row(attn_dtype dtype, void *to, int64_t at, int64_t beside, int64_t step, const struct source *s,
+                    int64_t from)
+{
+  if (beside == 1)
+    put_places(dtype, to, at, 1, step, s, from);
+  else
+    put_places(dtype, to, at, beside, step, s, from);
+}
+
+/* int8 of the row in units of its scale, which is returned. */
 static float quantise_row(int8_t *to, int64_t beside, int64_t step, const struct source *s, int64_t from)
 {
   float largest = 0;
@@ -53,12 +69,12 @@ static float quantise_row(int8_t *to, int64_t beside, int64_t step, const struct
     if (x > largest) largest = x;
   }
   if (!finite || largest == 0) {
-    for (int64_t d = 0; d < s->width; d++) to[d / beside * beside * step + d % beside] = 0;
+    for (int64_t d = 0; d < s->width; d++) to[place(d, beside, step)] = 0;
     return finite ? 0 : NAN;
   }
   const float scale = largest / 127 < least_scale ? least_scale : largest / 127;
   for (int64_t d = 0; d < s->width; d++)
-    to[d / beside * beside * step + d % beside] =
+    to[place(d, beside, step)] =
         (int8_t)lrint((double)attn_element_get(s->dtype, s->base, from + d * s->stride.d) / (double)scale);
   return scale;
 }
@@ -115,25 +131,24 @@ static void append_token(struct attn_cache *c, int64_t b, int64_t h, int64_t key
 {
   const int32_t *pages = attn_cache_pages(c, b);
   const int64_t page = pages ? pages[key >> c->page_shift] : 0, at = pages ? key & (c->desc.page_size - 1) : key;
-  const int64_t lane = at % ATTN_KEY_STRETCH, step = c->k_stride.d, quad = c->interleave;
+  const int64_t lane = at % ATTN_KEY_STRETCH, step = c->k_stride.d, n = c->interleave;
   const int64_t head_k = page * c->k_page + b * c->k_stride.b + h * c->k_stride.h;
   const int64_t head_v = page * c->v_page + b * c->v_stride.b + h * c->v_stride.h;
-  const int64_t to_k = head_k + (at - lane) * c->k_stride.s + lane * quad;
-  const int64_t to_v = head_v + at / quad * quad * c->v_stride.s + at % quad;
-  const bool int8 = c->desc.dtype == ATTN_I8;
-  if (lane == 0) { /* kernels read whole stretches */
+  const int64_t to_k = head_k + (at - lane) * c->k_stride.s + lane * n;
+  const int64_t to_v = head_v + at / n * n * c->v_stride.s + at % n;
+  if (lane == 0) { /* kernels read whole stretches, and whole pairs and quads of values */
     const size_t element = attn_element_bytes(c->desc.dtype);
     memset(c->k + (size_t)to_k * element, 0, (size_t)(c->k_stride.s * ATTN_KEY_STRETCH) * element);
-    if (int8) memset(c->v + to_v, 0, (size_t)(c->v_stride.s * ATTN_KEY_STRETCH)); /* and quads of values */
+    if (n > 1) memset(c->v + (size_t)to_v * element, 0, (size_t)(c->v_stride.s * ATTN_KEY_STRETCH) * element);
   }
-  if (!int8) {
-    put_row(c->desc.dtype, c->k, to_k, step, k, from_k);
-    put_row(c->desc.dtype, c->v, to_v, 1, v, from_v);
+  if (c->desc.dtype != ATTN_I8) {
+    put_row(c->desc.dtype, c->k, to_k, n, step, k, from_k);
+    put_row(c->desc.dtype, c->v, to_v, 1, n, v, from_v);
     return;
   }
   const int64_t scale = page * c->scale_page + b * c->scale_b + h * c->scale_h + at;
-  c->k_scale[scale] = quantise_row((int8_t *)c->k + to_k, quad, step, k, from_k);
-  c->v_scale[scale] = quantise_row((int8_t *)c->v + to_v, 1, quad, v, from_v);
+  c->k_scale[scale] = quantise_row((int8_t *)c->k + to_k, n, step, k, from_k);
+  c->v_scale[scale] = quantise_row((int8_t *)c->v + to_v, 1, n, v, from_v);
 }
 
 static attn_status check_rope(const struct attn_cache *c, int64_t b, const attn_tokens *t)

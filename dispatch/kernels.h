@@ -1,5 +1,6 @@
 /* Every kernel of the suite, one line each, in order of preference within its architecture. */
 #if defined(__x86_64__)
+KERNEL(decode_bf16_amx)
 KERNEL(decode_i8_amx)
 KERNEL(decode_f32_avx512)
 KERNEL(decode_f16_avx512)

@@ -178,7 +178,7 @@ static attn_status resolve_cached(struct attn_problem *p, const attn_desc *desc,
 static attn_status select_few(struct attn_plan *plan, const struct attn_restrictions *restrictions)
 {
   struct attn_problem one = plan->problem;
-  if (one.Sq < 1 || plan->kernel->key_span) return ATTN_OK;
+  if (one.Sq < 1 || (plan->kernel->key_span && !plan->kernel->rows_from)) return ATTN_OK;
   one.Sq = 1;
   const attn_status status = attn_select(&plan->few, &one, restrictions);
   if (status || !plan->few->key_span || !plan->few->supports) plan->few = NULL;

@@ -130,7 +130,9 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   const bool packs = problem && problem->cached && problem->kv_dtype != ATTN_I8 && kernel->flags & ATTN_KERNEL_FLOAT_CACHES;
   if (problem && kernel->dtype != problem->kv_dtype && !packs) return "other data type";
   if (problem && problem->cached && !kernel->key_span && !packs) return "does not read caches";
-  if (problem && !r->kernel && problem->cached && kernel->isa != ATTN_ISA_SCALAR && packs == few_rows(problem))
+  if (problem && !problem->cached && kernel->flags & ATTN_KERNEL_ONLY_CACHES) return "reads caches only";
+  const bool any_rows = kernel->isa == ATTN_ISA_SCALAR || kernel->flags & ATTN_KERNEL_ONLY_CACHES;
+  if (problem && !r->kernel && problem->cached && !any_rows && packs == few_rows(problem))
     return packs ? "few rows are not worth packing K and V" : "so many rows are worth packing K and V";
   if (problem && !r->kernel && kernel->rows_from && rows_within(problem, kernel->rows_from - 1))
     return "so few rows are better off with another";
@@ -138,9 +140,11 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   return NULL;
 }
 
-bool attn_kernel_is_for_few(const struct attn_kernel *kernel, const struct attn_problem *problem)
+bool attn_kernel_is_for_few(const struct attn_kernel *few, const struct attn_kernel *many,
+                            const struct attn_problem *problem)
 {
-  return problem->cached ? few_rows(problem) : kernel->supports(problem);
+  if (many->rows_from) return rows_within(problem, many->rows_from - 1);
+  return problem->cached ? few_rows(problem) : few->supports(problem);
 }
 
 attn_status attn_select(const struct attn_kernel **chosen, const struct attn_problem *problem,

@@ -28,8 +28,10 @@ attn_status attn_restrictions_get(struct attn_restrictions *restrictions, const 
 const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct attn_problem *problem,
                                  const struct attn_restrictions *restrictions, char *buffer, size_t bytes);
 
-/* Whether a kernel for few queries, one that splits keys and is not the only one, is for this problem. */
-bool attn_kernel_is_for_few(const struct attn_kernel *kernel, const struct attn_problem *problem);
+/* Whether a kernel for few queries, one that splits keys and is not the only one, is for this problem, and not the one that
+ * was chosen for many. */
+bool attn_kernel_is_for_few(const struct attn_kernel *few, const struct attn_kernel *many,
+                            const struct attn_problem *problem);
 
 /* Chooses, or fails with ATTN_ERR_UNSUPPORTED and the reasons. ATTN_DEBUG=1 explains each step on stderr. */
 attn_status attn_select(const struct attn_kernel **kernel, const struct attn_problem *problem,

@@ -51,7 +51,7 @@ static double measure(struct attn_sequence *s, int64_t *length, const struct att
   s->kernel = plan->kernel;
   if (!s->queries) return 0;
   const struct attn_problem own = attn_sequence_problem(p, s->queries);
-  if (plan->few && attn_kernel_is_for_few(plan->few, &own)) s->kernel = plan->few;
+  if (plan->few && attn_kernel_is_for_few(plan->few, plan->kernel, &own)) s->kernel = plan->few;
   const int64_t rows = p->G * s->queries;
   return (keys_of_row(&own, *length) + 1) * (double)(rows < READING_ROWS ? READING_ROWS : rows);
 }

@@ -256,10 +256,10 @@ typedef struct attn_tokens {
 } attn_tokens;
 
 /* The cache's own memory, to read. Keys stand in blocks of ATTN_CACHE_BLOCK, each of them transposed, with n = interleave
- * elements of a key beside each other (4 in ATTN_I8, otherwise 1): element d of key j of head h of sequence b is
- * k[b*k_stride.b + h*k_stride.h + j / 16 * 16 * k_stride.s + d / n * n * k_stride.d + j % 16 * n + d % n]. V has its rows
- * one after another, those of n keys interleaved: v[b*v_stride.b + h*v_stride.h + j / n * n * v_stride.s + d*n + j % n].
- * Paged, with page = pages[j / page_size]: page*k_page takes the place of b*k_stride.b and j % page_size that of j, and
+ * elements of a key beside each other (4 in ATTN_I8, 2 in ATTN_BF16, otherwise 1): element d of key j of head h of sequence
+ * b is k[b*k_stride.b + h*k_stride.h + j / 16 * 16 * k_stride.s + d / n * n * k_stride.d + j % 16 * n + d % n]. V has its
+ * rows one after another, those of n keys interleaved: v[b*v_stride.b + h*v_stride.h + j / n * n * v_stride.s + d*n + j %
+ * n]. Paged, with page = pages[j / page_size]: page*k_page takes the place of b*k_stride.b and j % page_size that of j, and
  * likewise in V. Scales (ATTN_I8, else NULL): the same with scale_b, scale_h, scale_page and a stride of 1 from token to
  * token. */
 enum { ATTN_CACHE_BLOCK = 16 };

@@ -201,7 +201,9 @@ enum {
   ATTN_KERNEL_BF16_WEIGHTS = 1u << 2, /* rounds weights to bf16: an error of its own, docs/numerics.md */
   ATTN_KERNEL_16BIT_ROWS = 1u << 3,   /* over int8: rounds rows of Q and the weights of a block to 16 bits, likewise */
   ATTN_KERNEL_FLOAT_CACHES = 1u << 4, /* reads caches of f32, f16 and bf16, whatever its dtype, with q and o of any type */
-  ATTN_KERNEL_PAIRS = 1u << 5         /* multiplies by dot products of pairs, which ATTN_QUIRK_SLOW_PAIRS is about */
+  ATTN_KERNEL_PAIRS = 1u << 5,        /* multiplies by dot products of pairs, which ATTN_QUIRK_SLOW_PAIRS is about */
+  ATTN_KERNEL_ONLY_CACHES = 1u << 6,  /* reads caches of its dtype, no tensors */
+  ATTN_KERNEL_TWO_DIGITS = 1u << 7    /* rounds weights, and rows of Q that are not bf16, to two bf16: docs/numerics.md */
 };
 
 /* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys
@@ -261,13 +263,11 @@ static inline int64_t attn_v_at(const struct attn_unit *u) { return u->b * u->pr
 /* Runs of this many keys, from a multiple of it on, stand together in any cache. K of a cache is such runs, each of them
  * transposed: element d of all its keys, beside each other, at d * k.d. The rows of V lie v.s apart. Of int8, for products
  * of four at a time, four elements of a key take the place of one, and a row of V has those of four keys beside each other;
- * k.s and v.s are the head sizes up to whole quads and whole runs, filled with 0. */
-enum { ATTN_KEY_STRETCH = 16, ATTN_QUAD = 4 };
+ * of bf16, two. k.s and v.s are the head sizes up to whole quads or pairs and, of V, whole runs, filled with 0. */
+enum { ATTN_KEY_STRETCH = 16, ATTN_QUAD = 4, ATTN_PAIR = 2 };
+#define ATTN_INTERLEAVE(dtype) ((dtype) == ATTN_I8 ? ATTN_QUAD : (dtype) == ATTN_BF16 ? ATTN_PAIR : 1)
 
-static inline int64_t attn_interleave(const struct attn_problem *p)
-{
-  return p->cached && p->kv_dtype == ATTN_I8 ? ATTN_QUAD : 1;
-}
+static inline int64_t attn_interleave(const struct attn_problem *p) { return p->cached ? ATTN_INTERLEAVE(p->kv_dtype) : 1; }
 
 /* Element d of the key, and of the value, at place `at` of its page or of the tensor. */
 static inline int64_t attn_k_element(const struct attn_problem *p, int64_t at, int64_t d)

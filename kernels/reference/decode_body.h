@@ -23,18 +23,17 @@ static inline bool decode_body_supports(const struct attn_problem *p)
   return p->cached || (p->k.d == 1 && p->v.d == 1 && p->G * p->Sq <= 16);
 }
 
-/* Elements beside each other: see attn_k_element(). */
-enum { DECODE_QUAD = ELEMENT_DTYPE == ATTN_I8 ? ATTN_QUAD : 1 };
-
-/* Lanes of partial sums: the error grows with Dqk / DECODE_LANES. Elements of k, or quads of them, are `step` apart. */
-static inline float decode_dot(const float *restrict q, const element *restrict k, int64_t step, int64_t n)
+/* Lanes of partial sums: the error grows with Dqk / DECODE_LANES. Elements of k, `beside` of them beside each other, are
+ * `step` apart (attn_k_element()). */
+static inline __attribute__((always_inline)) float decode_dot(const float *restrict q, const element *restrict k,
+                                                              int64_t step, int64_t n, const int64_t beside)
 {
   float partial[DECODE_LANES] = {0}, sum = 0;
   int64_t d = 0;
   for (; d + DECODE_LANES <= n; d += DECODE_LANES)
     for (int l = 0; l < DECODE_LANES; l++)
-      partial[l] += q[d + l] * el_get(k[(d + l) / DECODE_QUAD * DECODE_QUAD * step + (d + l) % DECODE_QUAD]);
-  for (; d < n; d++) sum += q[d] * el_get(k[d / DECODE_QUAD * DECODE_QUAD * step + d % DECODE_QUAD]);
+      partial[l] += q[d + l] * el_get(k[(d + l) / beside * beside * step + (d + l) % beside]);
+  for (; d < n; d++) sum += q[d] * el_get(k[d / beside * beside * step + d % beside]);
   for (int l = 0; l < DECODE_LANES; l++) sum += partial[l];
   return sum;
 }
@@ -45,7 +44,7 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
   const struct attn_problem *p = u->problem;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   const struct attn_row row = attn_row_get(u, r);
-  const int64_t end = row.limit < u->key1 ? row.limit : u->key1;
+  const int64_t end = row.limit < u->key1 ? row.limit : u->key1, beside = attn_interleave(p);
   float max = -FLT_MAX, sum = 0;
   for (int64_t d = 0; d < p->Dv; d++) o[d] = 0;
   int64_t j0 = row.first / DECODE_BLOCK * DECODE_BLOCK;
@@ -55,7 +54,8 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
     if (attn_all_hidden(p, &row, j0, n)) continue;
     for (int64_t j = 0; j < n; j++) {
       const element *key = k + attn_key_page(u, j0 + j) * p->k_page + attn_k_element(p, attn_key_at(u, j0 + j), 0);
-      s[j] = decode_dot(q, key, p->k.d, p->Dqk);
+      s[j] = p->cached ? decode_dot(q, key, p->k.d, p->Dqk, ATTN_INTERLEAVE(ELEMENT_DTYPE))
+                       : decode_dot(q, key, p->k.d, p->Dqk, 1);
       if (ELEMENT_DTYPE == ATTN_I8) s[j] *= u->k_scale[attn_scale_at(u, j0 + j)];
     }
     attn_edit_scores(p, &row, j0, n, s);
@@ -73,7 +73,7 @@ static inline void decode_body_row(const struct attn_unit *u, int64_t r, const f
       const float scaled = ELEMENT_DTYPE == ATTN_I8 ? weight * u->v_scale[attn_scale_at(u, j0 + j)] : weight;
       const element *value = v + attn_key_page(u, j0 + j) * p->v_page + attn_v_element(p, attn_key_at(u, j0 + j), 0);
       block_sum += weight;
-      for (int64_t d = 0; d < p->Dv; d++) part[d] += scaled * el_get(value[d * DECODE_QUAD]);
+      for (int64_t d = 0; d < p->Dv; d++) part[d] += scaled * el_get(value[d * beside]);
     }
     sum += block_sum;
     for (int64_t d = 0; d < p->Dv; d++) o[d] += part[d];

@@ -3,12 +3,13 @@
  * and defines DOTS, the accumulators of a tile.
  *
  * Nothing is packed. A cache has the keys in the order wanted here, from the append on: element d of 16 keys beside each
- * other, so that a vector holds keys and scores need no sums across lanes. Of tensors a score is a dot product along a row
- * of K, several rows times several keys at a time in registers, whose lanes are then summed together. Either way K is read
- * from end to end, once per tile of rows. PV: rows of V times the weights of 1, 2, 4 or 8 rows. BLOCK keys of K and V at a
- * time stay in L1 and L2 while the tiles pass over them. K of the next block is asked for while K is multiplied, and V
- * while V is, at an even pace: the order of the reads, now K, now V, is none that hardware prefetchers follow, and what is
- * asked for half a block ahead comes too late. Pages are opened another half a block earlier.
+ * other (of bf16 pairs of elements), so that a vector holds keys and scores need no sums across lanes. Of tensors a score
+ * is a dot product along a row of K, several rows times several keys at a time in registers, whose lanes are then summed
+ * together. Either way K is read from end to end, once per tile of rows. PV: rows of V times the weights of 1, 2, 4 or 8
+ * rows. BLOCK keys of K and V at a time stay in L1 and L2 while the tiles pass over them. K of the next block is asked for
+ * while K is multiplied, and V while V is, at an even pace: the order of the reads, now K, now V, is none that hardware
+ * prefetchers follow, and what is asked for half a block ahead comes too late. Pages are opened another half a block
+ * earlier.
  *
  * The softmax is that of fwd_stream.h: a reference raised lazily, weight -0 for hidden. A row's bits depend on the problem
  * and on the split of its keys only; not on where K and V lie. */
@@ -17,8 +18,10 @@
 
 #include "../reference/exp2.h"
 #include "../scores.h"
-#ifdef ATTN_DECODE_BY_TILES
+#if defined(ATTN_DECODE_BY_TILES) && defined(ATTN_ELEMENT_QUADS)
 #include "decode_quads_amx.h"
+#elif defined(ATTN_DECODE_BY_TILES)
+#include "decode_pairs_amx.h"
 #elif defined(ATTN_ELEMENT_QUADS)
 #include "decode_quads.h"
 #else
@@ -68,10 +71,10 @@ static inline bool decode_supports(const struct attn_problem *p)
 __attribute__((noinline)) static void raise_reference(struct decode *s, int64_t r, float top)
 {
   const vf rescale = vf_set(attn_exp2(s->max[r] - top));
-  float *o = s->o + r * s->values, *sum = s->sum + r * VL;
+  float *sum = s->sum + r * VL;
   s->max[r] = top;
   vf_store(sum, vf_mul(vf_load(sum), rescale));
-  for (int64_t d = 0; d < s->values; d += VL) vf_store(o + d, vf_mul(vf_load(o + d), rescale));
+  scale_values(s, r, rescale);
 }
 
 /* Scores of row r -> weights, whatever the scores are: hidden, NaN, Inf. */
@@ -197,9 +200,9 @@ static inline void take_query(const struct decode *s, int64_t r)
   const struct attn_problem *p = u->problem;
   float *const dst = s->q + (s->rows + 1) * s->depth; /* as one row, then beside the others of its tile */
   const int64_t from = attn_q_at(u, u->row0 + r), whole = p->q.d == 1 ? p->Dqk / VL * VL : 0;
-  for (int64_t d = 0; d < whole; d += VL)
-    vf_store(dst + d, vf_mul(load_any(p->dtype, u->q, from + d), vf_set(p->q_factor)));
-  for (int64_t d = whole; d < p->Dqk; d++) dst[d] = attn_element_get(p->dtype, u->q, from + d * p->q.d) * p->q_factor;
+  const float factor = query_factor(p);
+  for (int64_t d = 0; d < whole; d += VL) vf_store(dst + d, vf_mul(load_any(p->dtype, u->q, from + d), vf_set(factor)));
+  for (int64_t d = whole; d < p->Dqk; d++) dst[d] = attn_element_get(p->dtype, u->q, from + d * p->q.d) * factor;
   for (int64_t d = p->Dqk; d < s->depth; d++) dst[d] = 0;
   if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, u->row0 + r), dst, 1);
   put_query(s, r, dst);
@@ -224,6 +227,42 @@ static inline void finish_output(const struct attn_unit *u, int64_t index, const
   for (int64_t d = whole; d < p->Dv; d++) attn_element_put(p->dtype, u->o, to + d * p->o.d, row[d] * norm);
 }
 
+/* The unit's rows over its keys, from the beginning. */
+static inline void decode_rows(struct decode *s)
+{
+  const struct attn_unit *u = s->unit;
+  const struct attn_problem *p = u->problem;
+  const int64_t rows = s->rows;
+  int64_t j0 = s->row[0].first / BLOCK * BLOCK, end = s->row[rows - 1].limit; /* neither falls from row to row */
+  if (j0 < u->key0) j0 = u->key0;
+  if (end > u->key1) end = u->key1;
+  struct block block[3]; /* this one and the two that follow */
+  int64_t at[3];
+  at[0] = next_visible(s, j0, end);
+  at[1] = next_visible(s, at[0] + BLOCK, end);
+  for (int i = 0; i < 2; i++)
+    if (at[i] < end) find_block(&block[i], u, at[i], end);
+  if (at[0] < end) {
+    ask_for(block[0].k, block[0].n, p->k.s, p->Dqk);
+    ask_for(block[0].v, block[0].n, p->v.s, p->Dv);
+  }
+  tiles_start(s);
+  memset(s->q, 0, (size_t)((rows + 1) * s->depth) * sizeof *s->q);
+  for (int64_t r = 0; r < rows; r++) {
+    s->max[r] = -FLT_MAX;
+    take_query(s, r);
+  }
+  memset(s->sum, 0, (size_t)(rows * VL) * sizeof *s->sum);
+  memset(s->o, 0, (size_t)(padded_rows(rows) * s->values) * sizeof *s->o);
+  memset(s->s, 0, (size_t)(padded_rows(rows) * SCORES) * sizeof *s->s);
+  for (int turn = 0; at[turn] < end; turn = (turn + 1) % 3) {
+    const int next = (turn + 1) % 3, after = (turn + 2) % 3;
+    at[after] = next_visible(s, at[next] + BLOCK, end);
+    if (at[after] < end) find_block(&block[after], u, at[after], end);
+    decode_block(s, &block[turn], at[next] < end ? &block[next] : NULL, at[after] < end ? &block[after] : NULL);
+  }
+}
+
 static inline void decode_run(const struct attn_unit *u)
 {
   const struct attn_problem *p = u->problem;
@@ -234,36 +273,13 @@ static inline void decode_run(const struct attn_unit *u)
   const int64_t rows = u->row1 - u->row0;
   decode_layout(&s, p, rows, u->scratch);
   for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);
-  int64_t j0 = s.row[0].first / BLOCK * BLOCK, end = s.row[rows - 1].limit; /* neither falls from row to row */
-  if (j0 < u->key0) j0 = u->key0;
-  if (end > u->key1) end = u->key1;
-  struct block block[3]; /* this one and the two that follow */
-  int64_t at[3];
-  at[0] = next_visible(&s, j0, end);
-  at[1] = next_visible(&s, at[0] + BLOCK, end);
-  for (int i = 0; i < 2; i++)
-    if (at[i] < end) find_block(&block[i], u, at[i], end);
-  if (at[0] < end) {
-    ask_for(block[0].k, block[0].n, p->k.s, p->Dqk);
-    ask_for(block[0].v, block[0].n, p->v.s, p->Dv);
-  }
-  tiles_start(&s);
-  memset(s.q, 0, (size_t)((rows + 1) * s.depth) * sizeof *s.q);
-  for (int64_t r = 0; r < rows; r++) {
-    s.max[r] = -FLT_MAX;
-    take_query(&s, r);
-  }
-  memset(s.sum, 0, (size_t)(rows * VL) * sizeof *s.sum);
-  memset(s.o, 0, (size_t)(padded_rows(rows) * s.values) * sizeof *s.o);
-  memset(s.s, 0, (size_t)(padded_rows(rows) * SCORES) * sizeof *s.s);
-  for (int turn = 0; at[turn] < end; turn = (turn + 1) % 3) {
-    const int next = (turn + 1) % 3, after = (turn + 2) % 3;
-    at[after] = next_visible(&s, at[next] + BLOCK, end);
-    if (at[after] < end) find_block(&block[after], u, at[after], end);
-    decode_block(&s, &block[turn], at[next] < end ? &block[next] : NULL, at[after] < end ? &block[after] : NULL);
+  decode_rows(&s);
+  while (wants_care(&s)) {
+    s.careful = true;
+    decode_rows(&s);
   }
   for (int64_t r = 0; r < rows; r++) {
-    const float *o = s.o + r * s.values;
+    const float *o = values_of_row(&s, r);
     u->row_max[r] = s.max[r];
     u->row_sum[r] = vf_hsum(vf_load(s.sum + r * VL));
     if (u->partial)

@@ -38,7 +38,9 @@ struct decode {
   float *part;            /* [values] of a block: see passing_values() */
   int16_t *q16, *w16;     /* int8 only: [padded rows][depth] and [padded rows][BLOCK], in steps of q_step and w_step */
   float *q_step, *w_step; /* [padded rows] */
-  element *v_copy;        /* by tiles of bytes: [BLOCK][values] */
+  element *v_copy;        /* by tiles of AMX: V of a block */
+  float *q_digits, *w_digits; /* by tiles of pairs: see decode_pairs_amx.h */
+  bool careful;               /* the same: V may be Inf or NaN */
 };
 
 /* Gives s->field room for `count` elements behind the `used` bytes of `base`, or only counts them if that is NULL. */
@@ -132,6 +134,23 @@ static inline int64_t padded_rows(int64_t rows)
 {
   return MOST_ROWS == 16 ? (rows + MOST_ROWS - 1) / MOST_ROWS * MOST_ROWS : rows + 1;
 }
+
+#ifndef ATTN_DECODE_PAIRS
+static inline float query_factor(const struct attn_problem *p) { return p->q_factor; }
+
+/* The sums of O of row r, and how they are rescaled; whether the unit must be done again with care. */
+static inline const float *values_of_row(const struct decode *s, int64_t r) { return s->o + r * s->values; }
+static inline void scale_values(const struct decode *s, int64_t r, vf factor)
+{
+  float *o = s->o + r * s->values;
+  for (int64_t d = 0; d < s->values; d += VL) vf_store(o + d, vf_mul(vf_load(o + d), factor));
+}
+static inline bool wants_care(const struct decode *s)
+{
+  (void)s;
+  return false;
+}
+#endif
 
 /* Of the tile that row r belongs to. */
 static inline int64_t tile_first(const struct decode *s, int64_t r)

@@ -21,14 +21,23 @@ static inline const element *lines_ahead(struct ahead *ahead, int lines)
   return ahead->stretch < ahead->stretches ? ahead_take(ahead, lines, 1, NULL, &step) : NULL;
 }
 
-/* Asks for the n-th QUARTER of them. Between instructions of tiles: at once, they would wait for each other. */
-enum { QUARTER = TILE / 2 };
-ALWAYS_INLINE void ask_quarter(const element *soon, const int n, const bool near)
+/* Asks for eight of them, from the 8 n-th on. Between instructions of tiles: all at once, they would wait for each other.
+ */
+ALWAYS_INLINE void ask_eight(const element *soon, const int n, const bool near)
 {
   if (!soon) return;
-  soon += n * QUARTER * LINE;
+  soon += n * 8 * LINE;
   __asm__("" : "+r"(soon)); /* gcc keeps the sums of addresses in vector registers otherwise */
-  UNROLLED_FOR (l, QUARTER) ask(soon + l * LINE, near);
+  UNROLLED_FOR (l, 8) ask(soon + l * LINE, near);
+}
+
+/* A tile of the `lines` lines that there are from `from` on; the others are anything finite. */
+static inline const element *whole_tile(const element *from, int64_t lines, element *copy)
+{
+  if (lines >= TILE) return from;
+  memcpy(copy, from, (size_t)lines * 64);
+  memset(copy + lines * LINE, 0, (size_t)(TILE - lines) * 64);
+  return copy;
 }
 
 #endif

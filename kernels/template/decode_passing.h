@@ -24,8 +24,9 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
   int64_t d = 0, step = 0;
   const element *soon = ahead ? ahead_take(ahead, lines, depth / CHAINS, key, &step) : key;
   ZERO_TILE(acc, CHAINS, NV);
-#define PASSING_AT(at, chain)                                                                                              \
-  UNROLLED_FOR (x, NV) acc[chain][x] = vf_fma(vf_set(q[at]), el_load(key + (at)*STRETCH + x * VL), acc[chain][x])
+#define PASSING_AT(at, y, chain)                                                                                           \
+  UNROLLED_FOR (x, NV)                                                                                                     \
+  acc[chain][x] = vf_fma(vf_set(q[(at) + (y)]), load_beside(key + (at)*STRETCH + x * VL * BESIDE, y), acc[chain][x])
   for (; d + CHAINS <= depth; d += CHAINS, soon += step) {
     if (ahead) {
       UNROLLED_FOR (l, lines) __builtin_prefetch(soon + l * LINE, 0, 2);
@@ -33,10 +34,11 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
     }
     UNROLLED_FOR (chain, CHAINS) {
       ask_at(next, (d + chain) * STRETCH, chain * STRETCH % LINE == 0, near);
-      PASSING_AT(d + chain, chain);
+      PASSING_AT(d + chain - chain % BESIDE, chain % BESIDE, chain);
     }
   }
-  for (; d < depth; d++) PASSING_AT(d, 0);
+  for (; d < depth; d += BESIDE)
+    UNROLLED_FOR (y, BESIDE) PASSING_AT(d, y, 0);
 #undef PASSING_AT
   UNROLLED_FOR (x, NV) {
     UNROLLED_FOR (chain, CHAINS - 1) acc[0][x] = vf_add(acc[0][x], acc[chain + 1][x]);
@@ -48,7 +50,7 @@ ALWAYS_INLINE void passing_tile(const float *q, const element *key, int64_t dept
 ALWAYS_INLINE void passing_keys(const struct decode *s, int64_t first, const struct block *b, const struct block *next,
                                 struct ahead *ahead, const bool near)
 {
-  const int64_t depth = s->unit->problem->Dqk;
+  const int64_t depth = s->unit->problem->k.s;
   for (int64_t j = 0; j < b->n; j += STRETCH)
     passing_tile(s->q + first * s->depth, b->k[j / STRETCH], depth, s->s + first * SCORES + j, ahead,
                  next ? (j < next->n ? next : b)->k[j / STRETCH] : NULL, near);
@@ -62,8 +64,9 @@ ALWAYS_INLINE void passing_columns(float *part, const int count, const float *w,
   UNROLLED_FOR (c, count) acc[c] = vf_load(part + c * VL);
   UNROLLED_FOR (key, PASSING_KEYS)
     UNROLLED_FOR (c, count) {
-      ask_at(next, key * step + c * VL, c * VL % LINE == 0, near);
-      acc[c] = vf_fma(vf_set(w[key]), el_load(v + key * step + c * VL), acc[c]);
+      const int64_t at = key / BESIDE * BESIDE * step + c * VL * BESIDE;
+      ask_at(next, at, key % BESIDE == 0 && c * VL * BESIDE % LINE == 0, near);
+      acc[c] = vf_fma(vf_set(w[key]), load_beside(v + at, key % BESIDE), acc[c]);
     }
   UNROLLED_FOR (c, count) vf_store(part + c * VL, acc[c]);
 }
@@ -84,12 +87,12 @@ ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const s
     int64_t d = 0;
     n = b->n - j < PASSING_KEYS ? b->n - j : PASSING_KEYS;
     for (; n == PASSING_KEYS && d + PASSING_SUMS * VL <= p->Dv; d += PASSING_SUMS * VL)
-      passing_columns(part + d, PASSING_SUMS, w, v + d, step, soon ? soon + d : NULL, near);
+      passing_columns(part + d, PASSING_SUMS, w, v + d * BESIDE, step, soon ? soon + d * BESIDE : NULL, near);
     for (; n == PASSING_KEYS && d + HALF * VL <= p->Dv; d += HALF * VL)
-      passing_columns(part + d, HALF, w, v + d, step, soon ? soon + d : NULL, near);
+      passing_columns(part + d, HALF, w, v + d * BESIDE, step, soon ? soon + d * BESIDE : NULL, near);
     for (; d < s->values; d += VL) {
       vf sum = vf_load(part + d);
-      for (int64_t key = 0; key < n; key++) sum = vf_fma(vf_set(w[key]), load_row(v + key * step, d, p->Dv), sum);
+      for (int64_t key = 0; key < n; key++) sum = vf_fma(vf_set(w[key]), load_values(s, b, j + key, d), sum);
       vf_store(part + d, sum);
     }
   }
@@ -101,7 +104,7 @@ ALWAYS_INLINE void passing_values(const struct decode *s, int64_t first, const s
 ALWAYS_INLINE void keys_of_one(const struct decode *s, int64_t first, const int rows, const bool near,
                                const struct block *b, const struct block *next)
 {
-  const int64_t depth = s->unit->problem->Dqk;
+  const int64_t depth = s->unit->problem->k.s;
   struct ahead ahead = {0};
   (void)rows;
   if (next) ahead = ahead_of(next->k, next->n, depth, depth);
@@ -117,7 +120,7 @@ ALWAYS_INLINE void values_of_one(const struct decode *s, int64_t first, const in
                                  const struct block *b, const struct block *next)
 {
   if (!s->in_order)
-    values_rows(s, first, rows, near, b, next);
+    values_rows(s, first, rows, BESIDE, near, b, next);
   else if (s->slow_requests)
     passing_values(s, first, b, NULL, near);
   else

@@ -73,14 +73,6 @@ static inline vf row_sums(const int32_t *high, int64_t i)
   return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(above, 8), low));
 }
 
-/* A tile of the `lines` lines that there are from `from` on; the others are anything. */
-static inline const int8_t *whole_tile(const int8_t *from, int64_t lines, int8_t *copy)
-{
-  if (lines >= TILE) return from;
-  memcpy(copy, from, (size_t)lines * LINE);
-  return copy;
-}
-
 /* Scores of the rows of tile t and two stretches of keys. */
 static inline void score_stretches(const struct decode *s, int64_t t, const struct block *b, int64_t j, struct ahead *ahead)
 {
@@ -95,17 +87,17 @@ static inline void score_stretches(const struct decode *s, int64_t t, const stru
   tile_zero(3);
   for (int64_t n = 0; n < quads; n += TILE, q += 2 * TILE_BYTES) {
     const element *soon = lines_ahead(ahead, 2 * TILE);
-    ask_quarter(soon, 0, s->near);
+    ask_eight(soon, 0, s->near);
     tile_load(4, q, LINE);
     tile_load(6, whole_tile(first + n * LINE, quads - n, copy[0]), LINE);
     tile_add_quads(0, 4, 6);
-    ask_quarter(soon, 1, s->near);
+    ask_eight(soon, 1, s->near);
     tile_load(5, q + TILE_BYTES, LINE);
     tile_add_quads(1, 5, 6);
-    ask_quarter(soon, 2, s->near);
+    ask_eight(soon, 2, s->near);
     tile_load(7, whole_tile(second + n * LINE, quads - n, copy[1]), LINE);
     tile_add_quads(2, 4, 7);
-    ask_quarter(soon, 3, s->near);
+    ask_eight(soon, 3, s->near);
     tile_add_quads(3, 5, 7);
   }
   tile_store(sums, LINE, 0);
@@ -150,13 +142,13 @@ static inline void add_columns(const struct decode *s, int64_t t, int64_t left, 
   const int64_t width = s->values;
   const bool both = left + TILE < width;
   int32_t sums[4 * SQUARE] __attribute__((aligned(64)));
-  ask_quarter(soon, 0, s->near);
+  ask_eight(soon, 0, s->near);
   tile_load(6, v + left * QUAD, width * QUAD);
   tile_zero(0);
   tile_zero(1);
   tile_add_quads(0, 4, 6);
   tile_add_quads(1, 5, 6);
-  ask_quarter(soon, 1, s->near);
+  ask_eight(soon, 1, s->near);
   if (both) {
     tile_load(7, v + left * QUAD + LINE, width * QUAD);
     tile_zero(2);
@@ -164,14 +156,14 @@ static inline void add_columns(const struct decode *s, int64_t t, int64_t left, 
     tile_add_quads(2, 4, 7);
     tile_add_quads(3, 5, 7);
   }
-  ask_quarter(soon, 2, s->near);
+  ask_eight(soon, 2, s->near);
   tile_store(sums, LINE, 0);
   tile_store(sums + SQUARE, LINE, 1);
   if (both) {
     tile_store(sums + 2 * SQUARE, LINE, 2);
     tile_store(sums + 3 * SQUARE, LINE, 3);
   }
-  ask_quarter(soon, 3, s->near);
+  ask_eight(soon, 3, s->near);
   for (int64_t i = 0; i < rows_of_tile(s, t); i++) {
     float *o = s->o + (t * TILE + i) * width + left;
     const vf step = vf_set(s->w_step[t * TILE + i]);

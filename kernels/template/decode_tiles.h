@@ -10,6 +10,16 @@
 enum { MOST_ROWS = DOTS >= 24 ? 8 : 4 }; /* of a tile */
 #include "decode_ahead.h"
 
+/* What stands beside each other in a cache: elements of a key, and values of keys (attn_k_element()). Of VL such groups the
+ * which-th ones: */
+#ifdef ATTN_ELEMENT_PAIRS
+enum { BESIDE = ATTN_PAIR };
+#define load_beside el_load_of_pairs
+#else
+enum { BESIDE = 1 };
+#define load_beside(p, which) ((void)(which), el_load(p))
+#endif
+
 enum {
   STEP = LINE < 4 * VL ? LINE : 4 * VL, /* elements of a turn of the loop along a row */
 #ifdef __aarch64__
@@ -52,6 +62,16 @@ ALWAYS_INLINE vf load_row(const element *row, int64_t d, int64_t width)
 {
   if (width - d >= VL) return el_load(row + d);
   return width > d ? el_load_n(row + d, (int)(width - d)) : vf_zero();
+}
+
+/* VL values of key j of a block from column d on; 0 beyond the end of a row: a cache of pairs has 0 there. */
+static inline vf load_values(const struct decode *s, const struct block *b, int64_t j, int64_t d)
+{
+  const struct attn_problem *p = s->unit->problem;
+  const int64_t at = j % STRETCH, which = at % BESIDE;
+  if (BESIDE == 1 || !p->cached) return load_row(b->v[j / STRETCH] + at * p->v.s, d, p->Dv);
+  const element *v = b->v[j / STRETCH] + (at - which) * p->v.s + d * BESIDE;
+  return which ? load_beside(v, 1) : load_beside(v, 0);
 }
 
 /* Keys, or vectors of values, of a tile of `rows` rows. */
@@ -136,6 +156,23 @@ ALWAYS_INLINE int key_lines(const int rows)
   return KEY_STEPS * (int)sizeof(element) / (KEY_VECTORS / key_vectors(rows) > 1 ? 2 : 1);
 }
 
+/* Of pairs compilers would load what is next before registers are free, or unroll, and keep sums on the stack. */
+#ifdef ATTN_ELEMENT_PAIRS
+#define LOAD_NO_SOONER __asm__ volatile("" ::: "memory")
+#ifdef __clang__
+#define AS_A_LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define AS_A_LOOP _Pragma("GCC unroll 1")
+#endif
+#else
+#define LOAD_NO_SOONER (void)0
+#define AS_A_LOOP
+#endif
+#if !defined(vf_fma_into) || !defined(ATTN_ELEMENT_PAIRS)
+#undef vf_fma_into
+#define vf_fma_into(c, a, b) vf_fma(a, b, c)
+#endif
+
 /* Of `rows` rows: out[i][x] = q[i] . the keys of vector x. K of a cache has element d of STRETCH keys beside each other, so
  * there are no sums across lanes. Of rows and vectors, the fewer stay in registers while the others pass. */
 ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *const key[MOST_KEY_VECTORS], int64_t depth,
@@ -146,23 +183,25 @@ ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *cons
   vf acc[DOTS];
   int64_t d = 0;
   UNROLLED_FOR (i, rows * nv) acc[i] = vf_zero();
-#define KEYS_AT(at)                                                                                                        \
+#define KEYS_AT(at, y)                                                                                                     \
   do {                                                                                                                     \
     if (rows < nv) {                                                                                                       \
       vf left[4];                                                                                                          \
       UNROLLED_FOR (i, rows) left[i] = vf_keep(vf_set(q[i]));                                                              \
       UNROLLED_FOR (x, nv) {                                                                                               \
-        const vf right = vf_keep(el_load(key[x] + (at)*STRETCH));                                                          \
-        UNROLLED_FOR (i, rows) acc[i * nv + x] = vf_fma(left[i], right, acc[i * nv + x]);                                  \
+        const vf right = vf_keep(load_beside(key[x] + (at)*STRETCH, y));                                                   \
+        UNROLLED_FOR (i, rows) acc[i * nv + x] = vf_fma_into(acc[i * nv + x], left[i], right);                             \
       }                                                                                                                    \
     } else {                                                                                                               \
       vf right[MOST_KEY_VECTORS];                                                                                          \
-      UNROLLED_FOR (x, nv) right[x] = el_load(key[x] + (at)*STRETCH);                                                      \
+      UNROLLED_FOR (x, nv) right[x] = load_beside(key[x] + (at)*STRETCH, y);                                               \
       UNROLLED_FOR (i, rows) {                                                                                             \
+        LOAD_NO_SOONER;                                                                                                    \
         const vf left = vf_keep(vf_set(q[i]));                                                                             \
-        UNROLLED_FOR (x, nv) acc[i * nv + x] = vf_fma(left, right[x], acc[i * nv + x]);                                    \
+        UNROLLED_FOR (x, nv) acc[i * nv + x] = vf_fma_into(acc[i * nv + x], left, right[x]);                               \
       }                                                                                                                    \
     }                                                                                                                      \
+    LOAD_NO_SOONER;                                                                                                        \
     q += rows;                                                                                                             \
   } while (0)
 #define KEYS_AGAIN                                                                                                         \
@@ -172,17 +211,23 @@ ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *cons
   while (d + KEY_STEPS <= depth) {
     int64_t step, end = d + asks;
     const element *soon = ahead_take(ahead, lines, asks, key[0], &step);
-    for (; d < end; d++, soon += step) { /* unrolled, gcc keeps a sum on the stack */
-      UNROLLED_FOR (x, lines) ask(soon + x * LINE, near);
+    AS_A_LOOP
+    for (; d < end; d += BESIDE) { /* unrolled, gcc keeps a sum on the stack */
       KEYS_AGAIN;
-      KEYS_AT(d);
+      UNROLLED_FOR (y, BESIDE) {
+        UNROLLED_FOR (x, lines) ask(soon + x * LINE, near);
+        KEYS_AT(d, y);
+        soon += step;
+      }
     }
-    for (end = d + KEY_STEPS - asks; d < end; d++) {
+    AS_A_LOOP
+    for (end = d + KEY_STEPS - asks; d < end; d += BESIDE) {
       KEYS_AGAIN;
-      KEYS_AT(d);
+      UNROLLED_FOR (y, BESIDE) KEYS_AT(d, y);
     }
   }
-  for (; d < depth; d++) KEYS_AT(d);
+  for (; d < depth; d += BESIDE)
+    UNROLLED_FOR (y, BESIDE) KEYS_AT(d, y);
 #undef KEYS_AT
 #undef KEYS_AGAIN
   UNROLLED_FOR (i, rows)
@@ -193,7 +238,7 @@ ALWAYS_INLINE void keys_tile(const float *q, const int rows, const element *cons
 ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int rows, const bool near, const struct block *b,
                              const struct block *next)
 {
-  const int64_t depth = s->unit->problem->Dqk;
+  const int64_t depth = s->unit->problem->k.s; /* a last pair has 0 */
   const int nv = key_vectors(rows);
   struct ahead ahead = {0};
   if (next) ahead = ahead_of(next->k, next->n, depth, depth);
@@ -201,7 +246,7 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
     const element *key[MOST_KEY_VECTORS];
     UNROLLED_FOR (x, nv) {
       const int64_t at = j + x * VL < b->n ? j + x * VL : 0;
-      key[x] = b->k[at / STRETCH] + at % STRETCH;
+      key[x] = b->k[at / STRETCH] + at % STRETCH * BESIDE;
     }
     keys_tile(s->q + first * s->depth, rows, key, depth, s->s + first * SCORES + j, &ahead, near);
   }
@@ -210,43 +255,49 @@ ALWAYS_INLINE void keys_rows(const struct decode *s, int64_t first, const int ro
 /* Lines that are asked for with a key's nv vectors of values. */
 ALWAYS_INLINE int lines_at_once(const int nv) { return (nv * VL + LINE - 1) / LINE; }
 
-/* acc[rows][nv] += weights w[rows][SCORES] of n keys times their values. soon: asked for, soon_step further with each key;
- * so are `again` elements of a row to come. */
-ALWAYS_INLINE void values_tile(vf *acc, const int rows, const int nv, const element *v, int64_t step, const float *w,
-                               int64_t n, const element *soon, int64_t soon_step, int64_t again, const bool near)
+/* acc[rows][nv] += weights w[rows][SCORES] of n keys times their values, of `beside` keys beside each other; a last one
+ * without a partner has one whose weight is 0. soon: asked for, soon_step further with each key; so are `again` elements of
+ * a row to come. */
+ALWAYS_INLINE void values_tile(vf *acc, const int rows, const int nv, const int beside, const element *v, int64_t step,
+                               const float *w, int64_t n, const element *soon, int64_t soon_step, int64_t again,
+                               const bool near)
 {
-  for (int64_t j = 0; j < n; j++) {
-    vf right[MOST_ACROSS];
+  AS_A_LOOP
+  for (int64_t j = 0; j < n; j += beside) {
     if (asks_again(rows))
-      for (int64_t d = 0; d < again; d += LINE) __builtin_prefetch(v + VALUES_SOON * step + d, 0, 2);
-    UNROLLED_FOR (l, lines_at_once(nv)) ask(soon + l * LINE, near);
-    UNROLLED_FOR (c, nv) right[c] = el_load(v + c * VL);
-    UNROLLED_FOR (i, rows) {
-      const vf weight = vf_set(w[i * SCORES]);
-      UNROLLED_FOR (c, nv) acc[i * nv + c] = vf_fma(weight, right[c], acc[i * nv + c]);
+      for (int64_t d = 0; d < again * beside; d += LINE) __builtin_prefetch(v + VALUES_SOON * step + d, 0, 2);
+    UNROLLED_FOR (which, beside) {
+      vf right[MOST_ACROSS];
+      UNROLLED_FOR (l, lines_at_once(nv)) ask(soon + l * LINE, near);
+      UNROLLED_FOR (c, nv) right[c] = beside > 1 ? load_beside(v + c * VL * beside, which) : el_load(v + c * VL);
+      UNROLLED_FOR (i, rows) {
+        const vf weight = vf_set(w[i * SCORES + which]);
+        UNROLLED_FOR (c, nv) acc[i * nv + c] = vf_fma_into(acc[i * nv + c], weight, right[c]);
+      }
+      soon += soon_step;
+      if (beside > 1) LOAD_NO_SOONER;
     }
-    v += step;
-    w++;
-    soon += soon_step;
+    v += beside * step;
+    w += beside;
   }
 }
 
 /* o += weights * V for `rows` rows and nv vectors of values from `left` on. */
-ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv, const bool near,
-                                  const struct block *b, int64_t left, struct ahead *ahead)
+ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const int rows, const int nv, const int beside,
+                                  const bool near, const struct block *b, int64_t left, struct ahead *ahead)
 {
   const struct attn_problem *p = s->unit->problem;
   const int64_t step = p->v.s;
   const float *w = s->s + first * SCORES;
   vf acc[DOTS];
   UNROLLED_FOR (i, rows * nv) acc[i] = vf_zero();
-  if (left + nv * VL <= p->Dv) {
+  if (beside > 1 || left + nv * VL <= p->Dv) {
     for (int64_t j = 0; j < b->n; j += STRETCH) {
       const int64_t n = b->n - j < STRETCH ? b->n - j : STRETCH;
-      const element *v = b->v[j / STRETCH] + left;
+      const element *v = b->v[j / STRETCH] + left * beside;
       int64_t soon_step;
       const element *soon = ahead_take(ahead, lines_at_once(nv), n, v, &soon_step);
-      values_tile(acc, rows, nv, v, step, w + j, n, soon, soon_step, left == 0 ? p->Dv : 0, near);
+      values_tile(acc, rows, nv, beside, v, step, w + j, n, soon, soon_step, left == 0 ? p->Dv : 0, near);
     }
   } else {
     for (int64_t j = 0; j < b->n; j++)
@@ -264,35 +315,40 @@ ALWAYS_INLINE void values_columns(const struct decode *s, int64_t first, const i
 
 /* As many vectors at a time as there are accumulators for; of 3, no single one is left over if it can be helped. V of
  * `next` is asked for meanwhile. */
-ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const bool near,
+ALWAYS_INLINE void values_rows(const struct decode *s, int64_t first, const int rows, const int beside, const bool near,
                                const struct block *b, const struct block *next)
 {
   const int most = across(rows);
   const struct attn_problem *p = s->unit->problem;
   int64_t left = 0, vectors = p->Dv / VL;
   struct ahead ahead = {0};
-  if (next) ahead = ahead_of(next->v, next->n, p->v.s, p->Dv);
+  if (next) ahead = ahead_of(next->v, next->n, p->v.s, beside > 1 ? p->v.s : p->Dv);
   for (; vectors >= most && (most != 3 || vectors != 4); vectors -= most, left += most * VL)
-    values_columns(s, first, rows, most, near, b, left, &ahead);
+    values_columns(s, first, rows, most, beside, near, b, left, &ahead);
   if (most == 3)
-    for (; vectors >= 2; vectors -= 2, left += 2 * VL) values_columns(s, first, rows, 2, near, b, left, &ahead);
-  for (; left < s->values; left += VL) values_columns(s, first, rows, 1, near, b, left, &ahead);
+    for (; vectors >= 2; vectors -= 2, left += 2 * VL) values_columns(s, first, rows, 2, beside, near, b, left, &ahead);
+  for (; left < s->values; left += VL) values_columns(s, first, rows, 1, beside, near, b, left, &ahead);
 }
 
 #include "decode_passing.h"
 
 /* A function for every number of rows and, over caches, both ways to ask. */
-#define DEFINE_ROWS(name, op, rows, near)                                                                                  \
+#define DEFINE_ROWS(name, ...)                                                                                             \
   __attribute__((noinline)) static void name(const struct decode *s, int64_t first, const struct block *b,                 \
                                              const struct block *next)                                                     \
   {                                                                                                                        \
-    op(s, first, rows, near, b, next);                                                                                     \
+    ROWS_OF(__VA_ARGS__, b, next);                                                                                         \
   }
+#define ROWS_OF(op, ...) op(s, first, __VA_ARGS__)
 /* of tensors: into L1 one row would be 10 % slower */
 DEFINE_ROWS(dots_8, dots_rows, 8, false)
 DEFINE_ROWS(dots_4, dots_rows, 4, false)
 DEFINE_ROWS(dots_2, dots_rows, 2, false)
 DEFINE_ROWS(dots_1, dots_rows, 1, false)
+DEFINE_ROWS(sums_8, values_rows, 8, 1, false)
+DEFINE_ROWS(sums_4, values_rows, 4, 1, false)
+DEFINE_ROWS(sums_2, values_rows, 2, 1, false)
+DEFINE_ROWS(sums_1, values_rows, 1, 1, false)
 DEFINE_ROWS(keys_8_near, keys_rows, 8, true)
 DEFINE_ROWS(keys_4_near, keys_rows, 4, true)
 DEFINE_ROWS(keys_2_near, keys_rows, 2, true)
@@ -301,46 +357,47 @@ DEFINE_ROWS(keys_8_far, keys_rows, 8, false)
 DEFINE_ROWS(keys_4_far, keys_rows, 4, false)
 DEFINE_ROWS(keys_2_far, keys_rows, 2, false)
 DEFINE_ROWS(keys_1_far, keys_of_one, 1, false)
-DEFINE_ROWS(values_8_near, values_rows, 8, true)
-DEFINE_ROWS(values_4_near, values_rows, 4, true)
-DEFINE_ROWS(values_2_near, values_rows, 2, true)
+DEFINE_ROWS(values_8_near, values_rows, 8, BESIDE, true)
+DEFINE_ROWS(values_4_near, values_rows, 4, BESIDE, true)
+DEFINE_ROWS(values_2_near, values_rows, 2, BESIDE, true)
 DEFINE_ROWS(values_1_near, values_of_one, 1, true)
-DEFINE_ROWS(values_8_far, values_rows, 8, false)
-DEFINE_ROWS(values_4_far, values_rows, 4, false)
-DEFINE_ROWS(values_2_far, values_rows, 2, false)
+DEFINE_ROWS(values_8_far, values_rows, 8, BESIDE, false)
+DEFINE_ROWS(values_4_far, values_rows, 4, BESIDE, false)
+DEFINE_ROWS(values_2_far, values_rows, 2, BESIDE, false)
 DEFINE_ROWS(values_1_far, values_of_one, 1, false)
+#undef ROWS_OF
 #undef DEFINE_ROWS
 
 /* The same when V holds NaN or Inf and some row must not see some of the keys: those have weight -0. Bit for bit what
  * values_tile() makes of finite values: whether a block hides keys depends on the other rows of the unit as well. */
 __attribute__((noinline, cold)) static void values_careful(struct decode *s, const struct block *b)
 {
-  const struct attn_problem *p = s->unit->problem;
   for (int64_t r = 0; r < s->rows; r++)
     for (int64_t d = 0; d < s->values; d += VL) {
       vf acc = vf_zero();
       for (int64_t j = 0; j < b->n; j++) {
         const float weight = s->s[r * SCORES + j];
         if (weight == 0 && __builtin_signbit(weight)) continue;
-        acc = vf_fma(vf_set(weight), load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv), acc);
+        acc = vf_fma(vf_set(weight), load_values(s, b, j, d), acc);
       }
       float *o = s->o + r * s->values + d;
       vf_store(o, vf_add(vf_load(o), acc));
     }
 }
 
+/* Of a cache with the partner of the last key, of which anything may be left. */
 static inline bool values_finite(const struct decode *s, const struct block *b)
 {
-  const struct attn_problem *p = s->unit->problem;
+  const int64_t beside = s->unit->problem->cached ? BESIDE : 1;
   vf far = vf_zero();
-  for (int64_t j = 0; j < b->n; j++)
-    for (int64_t d = 0; d < s->values; d += VL)
-      far = vf_farthest(far, load_row(b->v[j / STRETCH] + j % STRETCH * p->v.s, d, p->Dv));
+  for (int64_t j = 0; j < (b->n + beside - 1) / beside * beside; j++)
+    for (int64_t d = 0; d < s->values; d += VL) far = vf_farthest(far, load_values(s, b, j, d));
   return !vf_any_beyond(far, FLT_MAX);
 }
 
 #define OF_EIGHT(op, rows, near)                                                                                           \
   (MOST_ROWS == 8 && (rows) == 8 ? ((near) ? op##_8_near : op##_8_far) : OF_ROWS(op, rows, near))
+#define OF_TENSOR(op, rows) (MOST_ROWS == 8 && (rows) == 8 ? op##_8 : (rows) == 4 ? op##_4 : (rows) == 2 ? op##_2 : op##_1)
 
 static inline void score_block(const struct decode *s, const struct block *b, const struct block *next)
 {
@@ -349,23 +406,24 @@ static inline void score_block(const struct decode *s, const struct block *b, co
     if (s->unit->problem->cached)
       OF_EIGHT(keys, rows, s->near)(s, r, b, r == 0 ? next : NULL);
     else
-      (MOST_ROWS == 8 && rows == 8 ? dots_8
-       : rows == 4                 ? dots_4
-       : rows == 2                 ? dots_2
-                                   : dots_1)(s, r, b, r == 0 ? next : NULL);
+      OF_TENSOR(dots, rows)(s, r, b, r == 0 ? next : NULL);
   }
 }
 
 /* o += weights * V. hides: some weights are -0. */
 static inline void add_values(struct decode *s, const struct block *b, bool hides, const struct block *next)
 {
-  if (hides && !values_finite(s, b)) {
+  const bool alone = s->unit->problem->cached && b->n % BESIDE;
+  if ((hides || alone) && !values_finite(s, b)) {
     values_careful(s, b);
     return;
   }
   for (int64_t r = 0, rows; r < s->rows; r += rows) {
     rows = tile_rows(s, r);
-    OF_EIGHT(values, rows, s->near)(s, r, b, r == 0 ? next : NULL);
+    if (s->unit->problem->cached)
+      OF_EIGHT(values, rows, s->near)(s, r, b, r == 0 ? next : NULL);
+    else
+      OF_TENSOR(sums, rows)(s, r, b, r == 0 ? next : NULL);
   }
 }
 

@@ -9,10 +9,12 @@
 
 #include <float.h>
 
-ALWAYS_INLINE vf load_stored(const attn_dtype dtype, const void *base, int64_t at)
+/* VL elements; of pairs the second ones, or the first. */
+ALWAYS_INLINE vf load_stored(const attn_dtype dtype, const void *base, int64_t at, bool second)
 {
   if (dtype == ATTN_F32) return vf_load((const float *)base + at);
-  return dtype == ATTN_F16 ? vf_load_f16((const uint16_t *)base + at) : vf_load_bf16((const uint16_t *)base + at);
+  if (dtype == ATTN_F16) return vf_load_f16((const uint16_t *)base + at);
+  return second ? vf_load_bf16_second((const uint16_t *)base + at) : vf_load_bf16_first((const uint16_t *)base + at);
 }
 
 /* A stretch of keys is whole in any cache: it can be read beyond the last key, whose lanes become 0. */
@@ -28,7 +30,10 @@ ALWAYS_INLINE void pack_stored_k(const attn_dtype dtype, float *restrict dst, co
     }
     const int64_t page = attn_key_page(u, j0 + j) * p->k_page, at = attn_key_at(u, j0 + j);
     const int64_t from = attn_k_at(u) + page + attn_k_element(p, at, 0);
-    for (int64_t d = 0; d < depth; d++) vf_store(panel + d * NR, load_stored(dtype, u->k, from + d * p->k.d));
+    for (int64_t d = 0; d < depth; d++) {
+      const int64_t within = d % ATTN_INTERLEAVE(dtype);
+      vf_store(panel + d * NR, load_stored(dtype, u->k, from + (d - within) * p->k.d, within == 1));
+    }
     for (int64_t l = n - j; l < VL; l++)
       for (int64_t d = 0; d < depth; d++) panel[d * NR + l] = 0;
   }
@@ -42,12 +47,14 @@ ALWAYS_INLINE bool pack_stored_v(const attn_dtype dtype, float *restrict dst, co
   vf far = vf_zero();
   for (int64_t j = 0; j < n; j++) {
     const int64_t page = attn_key_page(u, j0 + j) * p->v_page, at = attn_key_at(u, j0 + j);
-    const int64_t from = attn_v_at(u) + page + attn_v_element(p, at, 0);
+    const int64_t beside = ATTN_INTERLEAVE(dtype), within = at % beside;
+    const int64_t from = attn_v_at(u) + page + attn_v_element(p, at, 0) - within;
     for (int64_t d = 0; d < width; d += VL) {
       const int64_t left = d / NR * NR, padded = width - left < NR ? round_up(width - left, VL) : NR;
+      const bool whole = width - d >= VL || beside > 1; /* rows of pairs are filled up with 0 */
       float last[VL] = {0};
-      for (int64_t l = 0; width - d < VL && l < width - d; l++) last[l] = attn_element_get(dtype, u->v, from + d + l);
-      const vf x = width - d < VL ? vf_load(last) : load_stored(dtype, u->v, from + d);
+      for (int64_t l = 0; !whole && l < width - d; l++) last[l] = attn_element_get(dtype, u->v, from + d + l);
+      const vf x = whole ? load_stored(dtype, u->v, from + d * beside, within == 1) : vf_load(last);
       far = vf_farthest(far, x);
       vf_store(dst + left * keys + j * padded + d - left, x);
     }

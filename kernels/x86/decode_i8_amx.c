@@ -13,8 +13,6 @@ static inline vf vf_mul_live(vf weight, vf scale)
 #define ATTN_DECODE_BY_TILES
 #include "../template/decode.h"
 
-static bool cached(const struct attn_problem *p) { return p->cached; }
-
 static void run_with_tiles(const struct attn_unit *u)
 {
   tiles_open_for(u->row1 - u->row0 <= TILE / 2 ? TILE / 2 : TILE);
@@ -28,10 +26,9 @@ const struct attn_kernel decode_i8_amx = {
     .dtype = ELEMENT_DTYPE,
     .isa = ATTN_ISA_AMX,
     .needs = ATTN_COMPILED_FEATURES,
-    .flags = ATTN_KERNEL_WHOLE_HEAD | ATTN_KERNEL_16BIT_ROWS,
+    .flags = ATTN_KERNEL_WHOLE_HEAD | ATTN_KERNEL_ONLY_CACHES | ATTN_KERNEL_16BIT_ROWS,
     .row_tile = 1,
     .unit_rows = UNIT_ROWS,
-    .supports = cached,
     .scratch_bytes = decode_scratch_bytes,
     .run = run_with_tiles,
     .rows_from = 5,

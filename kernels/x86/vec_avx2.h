@@ -21,7 +21,14 @@ static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); } /* a*b + c */
-static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }            /* b if a is NaN */
+/* The same, in the register of c: where tiles need all 16, gcc would overwrite a or b and run out of them. */
+static inline __attribute__((always_inline)) vf vf_fma_into(vf c, vf a, vf b)
+{
+  __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+  return c;
+}
+#define vf_fma_into vf_fma_into
+static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); } /* b if a is NaN */
 
 /* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
 static inline __attribute__((always_inline)) vf vf_keep(vf x)
@@ -49,6 +56,19 @@ static inline void vf_store_f16(uint16_t *p, vf x)
 static inline vf vf_load_bf16(const uint16_t *p)
 {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
+/* The first, or the second, of VL pairs. */
+static inline vf vf_load_bf16_first(const uint16_t *p)
+{
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16));
+}
+static inline vf vf_load_bf16_second(const uint16_t *p)
+{
+  static const uint32_t upper[VL] __attribute__((aligned(32))) = {0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u,
+                                                                  0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u};
+  vf x = vf_load((const float *)p);
+  __asm__("vandps %1, %0, %0" : "+x"(x) : "m"(upper)); /* in memory: tiles have no register left */
+  return x;
 }
 static inline void vf_store_bf16(uint16_t *p, vf x)
 {

@@ -86,6 +86,7 @@ static bool compare(const struct attn_kernel *kernel, const struct tensors *t, c
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
         if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, i, row, scores, bound);
+        if (kernel->flags & ATTN_KERNEL_TWO_DIGITS) lse_bound += bound_two_digits(p, &t->args, b, h, i, row, scores, bound);
         if (kernel->flags & ATTN_KERNEL_16BIT_ROWS)
           lse_bound += bound_16bit_rows(p, &t->args, b, h, i, row, scores, kernel->step_keys, bound);
         for (int64_t d = 0; d < p->Dv && verdict->ok; d++) {
@@ -369,6 +370,8 @@ struct verdict verify_case(const struct attn_kernel *kernel, const struct check_
   if (case_seed % 2) t.problem.blocking = attn_blocking_default(kernel, &t.problem);
   if (kernel->dtype == ATTN_I8) {
     run_rounded(kernel, kernel->dtype, c, &t, case_seed, &verdict);
+  } else if (kernel->flags & ATTN_KERNEL_ONLY_CACHES) {
+    run_cached(kernel, kernel->dtype, c, &t, &t, case_seed, &verdict);
   } else {
     verdict.skipped = kernel->supports && !kernel->supports(&t.problem);
     if (!verdict.skipped) run_all(kernel, c, &t, case_seed, &verdict);

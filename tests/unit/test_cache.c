@@ -668,7 +668,8 @@ static void chunks_of_prompts(void **state)
       const size_t bytes = attn_element_bytes((attn_dtype)dtype) * H * G * S * VALUES;
       assert_memory_equal(o[0], o[1], bytes);
       assert_memory_equal(lse[0], lse[1], sizeof lse[0]);
-      if (!strstr(kernel, "_scalar")) assert_int_equal(strstr(kernel, "fwd_f32_") != NULL, stored != ATTN_I8);
+      const bool digits = !strcmp(kernel, "decode_bf16_amx"); /* two of Q, which have 2^-17 */
+      if (!strstr(kernel, "_scalar")) assert_int_equal(strstr(kernel, "fwd_f32_") != NULL, stored != ATTN_I8 && !digits);
       for (int64_t i = 0; i < H * G * S * QK; i++) q_f32[i] = attn_element_get((attn_dtype)dtype, q, i);
       d = (attn_desc){.B = 1, .Hq = H * G, .Hkv = H, .Sq = S, .Skv = N, .Dqk = QK, .Dv = VALUES, .flags = ATTN_CAUSAL};
       const attn_args args = {.q = q_f32, .k = held_k, .v = held_v, .o = truth, .lse = lse[2]};
@@ -678,11 +679,14 @@ static void chunks_of_prompts(void **state)
         worst = fmaxf(worst, fabsf(attn_element_get((attn_dtype)dtype, o[0], i) - truth[i]));
       }
       static const float bounds[] = {2e-6f, 2e-6f + 0x1p-11f, 2e-6f + 0x1p-8f};
-      const float bound = bounds[dtype] + (stored == ATTN_I8 ? 0x1p-12f : 0);
+      const float bound = bounds[dtype] + (stored == ATTN_I8 ? 0x1p-12f : digits ? 0x1p-16f : 0);
       if (!(largest > 0.1f && worst <= bound * largest))
         fail_msg("cache %d, q %d: %g of %g", stored, dtype, (double)worst, (double)largest);
       for (int64_t i = 0; i < H * G * S; i++)
-        assert_true(fabsf(lse[0][i] - lse[2][i]) <= (stored == ATTN_I8 ? 1e-4f : 3e-6f) * fabsf(lse[2][i]));
+        assert_true(fabsf(lse[0][i] - lse[2][i]) <= (stored == ATTN_I8 ? 1e-4f
+                                                     : digits          ? 2e-5f
+                                                                       : 3e-6f) *
+                                                        fabsf(lse[2][i]));
       if (dtype == ATTN_F32 && !strncmp(kernel, "fwd_", 4)) {
         if (attn_forward(&d, &(attn_options){.kernel = kernel}, &args)) fail_msg("%s", attn_error_message());
         assert_memory_equal(o[0], truth, bytes);
@@ -722,6 +726,35 @@ static void nan_in_a_prompt(void **state)
     }
 }
 
+/* Tokens of NaN beyond the length, forgotten ones, change no bit: not even beside the last token, an odd one. */
+static void forgotten_nan(void **state)
+{
+  (void)state;
+  enum { KEPT = 37, MOST_HEADS = 8 * HKV };
+  for (int stored = ATTN_F32; stored <= ATTN_I8; stored++)
+    for (int64_t heads = HKV; heads <= MOST_HEADS; heads *= 2) {
+      struct text text = make_text(62);
+      const attn_desc d = {.B = B, .Hq = heads, .Sq = 1};
+      float *q = pattern(B * heads * DQK, 9), o[2][B * MOST_HEADS * DV];
+      for (int64_t i = KEPT * HKV * DQK; i < CAPACITY * HKV * DQK; i++) text.k[i] = NAN;
+      for (int64_t i = KEPT * HKV * DV; i < CAPACITY * HKV * DV; i++) text.v[i] = NAN;
+      for (int forgets = 0; forgets < 2; forgets++) {
+        attn_cache *c = make((attn_dtype)stored, false);
+        attn_plan *plan;
+        append(c, 0, &text, 0, forgets ? CAPACITY : KEPT);
+        assert_int_equal(attn_cache_set_length(c, 0, KEPT), ATTN_OK);
+        assert_int_equal(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_OK);
+        assert_int_equal(attn_run(plan, &(attn_args){.q = q, .o = o[forgets]}), ATTN_OK);
+        attn_plan_destroy(plan);
+        attn_cache_destroy(c);
+      }
+      for (int64_t i = 0; i < heads * DV; i++) assert_true(isfinite(o[0][i]));
+      assert_memory_equal(o[0], o[1], (size_t)(heads * DV) * sizeof **o);
+      free(q);
+      free_text(&text);
+    }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -738,6 +771,7 @@ int main(void)
       cmocka_unit_test(plans_over_caches),
       cmocka_unit_test(chunks_of_prompts),
       cmocka_unit_test(nan_in_a_prompt),
+      cmocka_unit_test(forgotten_nan),
       cmocka_unit_test(odd_groups),
       cmocka_unit_test(long_caches),
   };

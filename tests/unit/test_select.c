@@ -151,6 +151,38 @@ static void vnni_where_there_is_a_cache_of_int8(void **state)
 }
 #endif
 
+#if defined(__x86_64__)
+/* Tiles of AMX are worth it from 5 rows on, however many there are; otherwise many rows have K and V packed. */
+static void bf16_over_caches(void **state)
+{
+  (void)state;
+  attn_desc d = small_desc();
+  d.dtype = ATTN_BF16;
+  d.Hq = d.Hkv;
+  struct attn_problem p;
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  p.cached = true;
+  p.kv_dtype = ATTN_BF16;
+  enum { TILES = AVX512 | ATTN_FEATURE_AVX512BF16 | ATTN_FEATURE_AMXBF16 };
+  static const struct {
+    uint32_t features;
+    enum attn_isa limit;
+    int64_t Sq;
+    const char *expected;
+  } cases[] = {{TILES, ATTN_ISA_COUNT, 4, "decode_bf16_avx512"}, {TILES, ATTN_ISA_COUNT, 5, "decode_bf16_amx"},
+               {TILES, ATTN_ISA_COUNT, 1000, "decode_bf16_amx"}, {TILES, ATTN_ISA_AVX512, 256, "decode_bf16_avx512"},
+               {TILES, ATTN_ISA_AVX512, 257, "fwd_f32_avx512"},  {AVX512, ATTN_ISA_COUNT, 5, "decode_bf16_avx512"},
+               {AVX2, ATTN_ISA_COUNT, 5, "decode_bf16_avx2"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const struct attn_restrictions r = {.features = cases[i].features, .isa = cases[i].limit};
+    const struct attn_kernel *kernel = NULL;
+    p.Sq = cases[i].Sq;
+    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+    assert_string_equal(kernel->name, cases[i].expected);
+  }
+}
+#endif
+
 static void few_rows_are_decoded(void **state)
 {
   (void)state;
@@ -386,6 +418,7 @@ int main(void)
 #if defined(__x86_64__)
     TEST(bf16_by_pairs),
     TEST(vnni_where_there_is_a_cache_of_int8),
+    TEST(bf16_over_caches),
 #endif
     TEST(few_rows_are_decoded),
     TEST(the_list_is_sound),

@@ -258,10 +258,13 @@ static void the_most_parts(void **state)
 static void over_a_cache(void **state)
 {
   (void)state;
-  enum { B = 4, HQ = 20, HKV = 2, D = 20, CAPACITY = 2500, ROOM = 70 }; /* rows: 10, 370, 10, 250 */
+  enum { B = 4, MOST_HQ = 20, HKV = 2, D = 20, CAPACITY = 2500, ROOM = 70 };
+  static const int64_t heads[] = {20, 4}; /* rows: 10, 370, 10, 250; 2, 74, 2, 50 */
   static const int64_t length[B] = {2400, 37, 0, 1100}, starts[B + 1] = {2, 3, 40, 41, 66};
-  float *q = pattern(ROOM * HQ * D, 5), *tokens = pattern(CAPACITY * HKV * D, 6);
-  for (int dtype = 0; dtype < 4; dtype++) {
+  float *q = pattern(ROOM * MOST_HQ * D, 5), *tokens = pattern(CAPACITY * HKV * D, 6);
+  for (int turn = 0; turn < 8; turn++) {
+    const int dtype = turn % 4;
+    const int64_t HQ = heads[turn / 4];
     attn_cache_desc c = {.dtype = (attn_dtype)dtype,
                          .B = B,
                          .Hkv = HKV,
@@ -273,7 +276,7 @@ static void over_a_cache(void **state)
     attn_desc d = {.layout = ATTN_BSHD, .B = B, .Hq = HQ, .Sq = ROOM, .flags = ATTN_CAUSAL | ATTN_Q_STARTS};
     attn_cache *all, *one;
     attn_plan *plan;
-    float o[ROOM * HQ * D], expected[ROOM * HQ * D], lse[ROOM * HQ], expected_lse[ROOM * HQ];
+    float o[ROOM * MOST_HQ * D], expected[ROOM * MOST_HQ * D], lse[ROOM * MOST_HQ], expected_lse[ROOM * MOST_HQ];
     memset(o, 1, sizeof o), memset(expected, 1, sizeof o), memset(lse, 1, sizeof lse), memset(expected_lse, 1, sizeof lse);
     assert_int_equal(attn_cache_create(&all, &c), ATTN_OK);
     for (int b = 0; b < B; b++) {

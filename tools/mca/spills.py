@@ -21,6 +21,8 @@ from loops import ObjectFile, TILE
 DECODE_TILES = ("dots_tile", "keys_tile", "values_tile", "passing_tile", "quads_tile")
 TOLERATED = {"GCC": {}, "clang": {"dots_tile": None, "keys_tile": 1 / 4}}
 DECODE_FMAS = 4
+# Pointers, of which two may always be read.
+DECODE_POINTERS = 1 / 5
 # Of other tiles: pointers read from the stack for each multiply-add.
 POINTERS = 1 / 12
 
@@ -43,7 +45,8 @@ def faults(path):
             traffic, fmas = loop.stack_traffic(), len(loop.fmas())
             bad = traffic + [i for i in loop.stores() if i not in traffic]
             if tile in DECODE_TILES:
-                few = len(bad) <= tolerated(tile, fmas, found.compiler())
+                most = tolerated(tile, fmas, found.compiler())
+                few = sum(bool(loop.is_vector(i)) for i in bad) <= most and len(bad) <= max(most, 2, DECODE_POINTERS * fmas)
             else:
                 few = len(bad) <= POINTERS * fmas and not any(loop.is_vector(i) for i in bad)
             if not few:
