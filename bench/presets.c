@@ -202,6 +202,7 @@ static const struct bench_preset_shape decode[] = {
     {"decode 16k, group 4, cache", CACHED(ATTN_F16, BENCH_KV_F16, 1, 32, 8, 16384, 128), BENCH_DECODE, false},
     {"decode 16k, group 4, int8", CACHED(ATTN_F32, BENCH_KV_I8, 1, 32, 8, 16384, 128), BENCH_DECODE, false},
     {"decode 16k, group 8, cache", CACHED(ATTN_F16, BENCH_KV_F16, 1, 64, 8, 16384, 128), BENCH_DECODE, false},
+    {"decode 16k, group 8, bf16 cache", CACHED(ATTN_BF16, BENCH_KV_BF16, 1, 64, 8, 16384, 128), BENCH_DECODE, false},
     {"decode 16k, group 8, int8", CACHED(ATTN_F32, BENCH_KV_I8, 1, 64, 8, 16384, 128), BENCH_DECODE, false},
     {"decode 1M, one head, int8", CACHED(ATTN_F32, BENCH_KV_I8, 1, 1, 1, 1048576, 64), BENCH_DECODE, false},
 };
