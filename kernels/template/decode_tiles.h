@@ -77,6 +77,10 @@ static inline vf load_values(const struct decode *s, const struct block *b, int6
 /* Keys, or vectors of values, of a tile of `rows` rows. */
 ALWAYS_INLINE int across(const int rows) { return DOTS / rows < MOST_ACROSS ? DOTS / rows : MOST_ACROSS; }
 
+#ifndef vf_fma_into
+#define vf_fma_into(c, a, b) vf_fma(a, b, c)
+#endif
+
 /* Of `rows` rows from q on: out[i][x] = q[i] . key[x] for across(rows) keys. soon: as many rows that are wanted soon. */
 ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *const key[MOST_ACROSS], int64_t width,
                              float *out, const element *const soon[MOST_ACROSS], const bool near)
@@ -91,7 +95,7 @@ ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *cons
     UNROLLED_FOR (x, keys) right[x] = load;                                                                                \
     UNROLLED_FOR (i, rows) {                                                                                               \
       const vf left = vf_keep(vf_load(q + i * VL));                                                                        \
-      UNROLLED_FOR (x, keys) acc[i * keys + x] = vf_fma(left, right[x], acc[i * keys + x]);                                \
+      UNROLLED_FOR (x, keys) acc[i * keys + x] = vf_fma_into(acc[i * keys + x], left, right[x]);                                \
     }                                                                                                                      \
     q += rows * VL;                                                                                                        \
   } while (0)
@@ -167,10 +171,6 @@ ALWAYS_INLINE int key_lines(const int rows)
 #else
 #define LOAD_NO_SOONER (void)0
 #define AS_A_LOOP
-#endif
-#if !defined(vf_fma_into) || !defined(ATTN_ELEMENT_PAIRS)
-#undef vf_fma_into
-#define vf_fma_into(c, a, b) vf_fma(a, b, c)
 #endif
 
 /* Of `rows` rows: out[i][x] = q[i] . the keys of vector x. K of a cache has element d of STRETCH keys beside each other, so
