@@ -271,6 +271,7 @@ static inline void decode_run(const struct attn_unit *u)
                      .slow_requests = p->slow_requests,
                      .near = p->cached && 2 * BLOCK * (p->Dqk + p->Dv) * (int64_t)sizeof(element) <= p->near_bytes};
   const int64_t rows = u->row1 - u->row0;
+  if (!u->scratch) __builtin_unreachable(); /* it is never of 0 bytes; lint cannot know */
   decode_layout(&s, p, rows, u->scratch);
   for (int64_t r = 0; r < rows; r++) s.row[r] = attn_row_get(u, u->row0 + r);
   decode_rows(&s);

@@ -95,7 +95,7 @@ ALWAYS_INLINE void dots_tile(const float *q, const int rows, const element *cons
     UNROLLED_FOR (x, keys) right[x] = load;                                                                                \
     UNROLLED_FOR (i, rows) {                                                                                               \
       const vf left = vf_keep(vf_load(q + i * VL));                                                                        \
-      UNROLLED_FOR (x, keys) acc[i * keys + x] = vf_fma_into(acc[i * keys + x], left, right[x]);                                \
+      UNROLLED_FOR (x, keys) acc[i * keys + x] = vf_fma_into(acc[i * keys + x], left, right[x]);                           \
     }                                                                                                                      \
     q += rows * VL;                                                                                                        \
   } while (0)
