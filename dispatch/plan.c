@@ -81,8 +81,10 @@ static bool size_partitions(struct attn_plan *plan)
   if (__builtin_mul_overflow((size_t)p->B, each, &plan->sequence_bytes)) return false;
   if (!splitter->key_span) return true;
   const int64_t rows = p->G * p->Sq < splitter->unit_rows ? p->G * p->Sq : splitter->unit_rows;
-  const int64_t parts = most_parts(splitter, p->mask_length), all = p->Skv / splitter->key_span + p->B;
-  int64_t count = 0;
+  const int64_t all = p->Skv / splitter->key_span + p->B;
+  int64_t parts = most_parts(splitter, p->mask_length), count = 0; /* both kernels may split keys, each its own way */
+  if (plan->kernel->key_span && most_parts(plan->kernel, p->mask_length) > parts)
+    parts = most_parts(plan->kernel, p->mask_length);
   if (parts == 1) return true;
   if (__builtin_mul_overflow(parts, p->B, &count)) return false;
   if (p->kv_starts && count > all) count = all; /* so many fill Skv keys */

@@ -19,7 +19,7 @@ emulate-tests:
 emulate-tests-arm: arm-tests # (after it: both build in $(ARM_BUILD))
 	+@if command -v $(CROSS_ARM)gcc > /dev/null; then $(ARM_MAKE) $(ARM_BUILD)/tests/check_dispatch; fi
 
-# Where this CPU runs those kernels itself, the suite `kernels` has them over a larger grid, and half is emulated in its stead.
+# Where this CPU runs those kernels itself, the suite `kernels` has them over a larger grid, and a quarter is emulated in its stead.
 AVX512_HERE := $(shell grep -qsw avx512bw /proc/cpuinfo && echo yes)
 AVX512_COMMAND = tests/emulate/avx512.sh --dir $(EMULATE) --seed $(or $(TEST_SEED),1) $1 \
   $(STATIC_BUILD)/tests/check_kernels_static
@@ -33,7 +33,7 @@ test-dispatch: emulate-tests emulate-tests-arm ## which kernel each of 13 emulat
 	$(DISPATCH_COMMAND)
 
 TEST_SUITES += avx512 dispatch
-suite_avx512 = $(call AVX512_COMMAND,$(AVX512_HERE:yes=--every 2))
+suite_avx512 = $(call AVX512_COMMAND,$(AVX512_HERE:yes=--every 4))
 suite_avx512_needs := emulate-tests
 suite_avx512_seconds := 1800
 suite_dispatch = $(DISPATCH_COMMAND)

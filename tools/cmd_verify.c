@@ -139,7 +139,7 @@ static bool verify_case(struct subject *subjects, int n, attn_dtype dtype, int i
   for (int i = 0; i < n; i++) {
     struct subject *s = &subjects[i];
     if (s->kernel->dtype != dtype) continue;
-    if (s->kernel->supports && !s->kernel->supports(&c.problem)) {
+    if (s->kernel->flags & ATTN_KERNEL_ONLY_CACHES || (s->kernel->supports && !s->kernel->supports(&c.problem))) {
       s->tally.unsupported++;
       continue;
     }

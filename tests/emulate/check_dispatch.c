@@ -169,7 +169,8 @@ static void check_demanded(const struct attn_kernel *kernel, const struct operat
   const attn_status status = make_plan(&plan, &desc, cache, kernel->name);
   const bool may = allowed(kernel, limit);
   if (!may && status != ATTN_ERR_UNSUPPORTED) FAIL("%s on demand: %s", kernel->name, attn_status_name(status));
-  const bool anothers = status == ATTN_ERR_UNSUPPORTED && (cache ? !kernel->key_span : kernel->supports != NULL);
+  const bool for_some = kernel->supports || kernel->flags & ATTN_KERNEL_ONLY_CACHES;
+  const bool anothers = status == ATTN_ERR_UNSUPPORTED && (cache ? !kernel->key_span : for_some);
   if (may && status && !anothers) FAIL("%s on demand: %s", kernel->name, attn_error_message());
   if (!status) {
     printf("demanded %s\n", kernel->name);

@@ -58,7 +58,8 @@ static uint64_t digest_of(const void *data, size_t bytes)
 static uint64_t probe(const struct attn_kernel *kernel, int threads)
 {
   enum { B = 2, HKV = 2, KEYS = 150, DQK = 40, DV = 24 };
-  const bool decode = kernel->supports, int8 = kernel->dtype == ATTN_I8; /* int8: over a cache only */
+  const bool decode = kernel->supports || kernel->key_span, int8 = kernel->dtype == ATTN_I8;
+  const bool cached = int8 || kernel->flags & ATTN_KERNEL_ONLY_CACHES;
   const attn_dtype dtype = int8 ? ATTN_F32 : kernel->dtype;
   const attn_desc d = {.dtype = dtype,
                        .B = B,
@@ -69,20 +70,21 @@ static uint64_t probe(const struct attn_kernel *kernel, int threads)
                        .Dqk = DQK,
                        .Dv = DV,
                        .flags = ATTN_CAUSAL};
-  const attn_cache_desc c = {.dtype = ATTN_I8, .B = B, .Hkv = HKV, .Dqk = DQK, .Dv = DV, .capacity = KEYS};
+  const attn_cache_desc c = {.dtype = kernel->dtype, .B = B, .Hkv = HKV, .Dqk = DQK, .Dv = DV, .capacity = KEYS};
   const attn_options options = {.threads = threads, .kernel = kernel->name};
   const unsigned char *in = dtype == ATTN_F32 ? (unsigned char *)soak_numbers : (unsigned char *)halves[dtype == ATTN_F16];
   const size_t element = attn_element_bytes(dtype), n = (size_t)(B * d.Hq * d.Sq);
   float *o = soak_outputs(n * DV), *lse = soak_outputs(n);
   attn_args args = {.q = in, .k = in + 24000 * element, .v = in + 50000 * element, .o = o, .lse = lse};
-  const attn_tokens tokens = {.n = KEYS, .k = args.k, .v = args.v};
+  const attn_tokens tokens = {.dtype = dtype, .n = KEYS, .k = args.k, .v = args.v};
   attn_cache *cache = NULL;
   attn_plan *plan = NULL;
   uint64_t digest = 0;
-  attn_status status = int8 ? attn_cache_create(&cache, &c) : ATTN_OK;
-  for (int b = 0; int8 && b < B && !status; b++) status = attn_cache_append(cache, b, &tokens);
-  if (int8) args.k = args.v = NULL;
-  if (!status) status = int8 ? attn_plan_create_cached(&plan, &d, cache, &options) : attn_plan_create(&plan, &d, &options);
+  attn_status status = cached ? attn_cache_create(&cache, &c) : ATTN_OK;
+  for (int b = 0; cached && b < B && !status; b++) status = attn_cache_append(cache, b, &tokens);
+  if (cached) args.k = args.v = NULL;
+  if (!status)
+    status = cached ? attn_plan_create_cached(&plan, &d, cache, &options) : attn_plan_create(&plan, &d, &options);
   if (!status && !attn_run(plan, &args)) digest = digest_of(o, n * DV * element) ^ digest_of(lse, n * sizeof *lse);
   attn_plan_destroy(plan);
   attn_cache_destroy(cache);
