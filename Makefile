@@ -65,6 +65,8 @@ endif
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
+# Objects of programs stay, or the last line of `make test` would be of their removal.
+.SECONDARY:
 
 -include $(wildcard mk/*.mk)
 
