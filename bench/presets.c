@@ -237,7 +237,7 @@ const struct bench_preset bench_presets[] = {
     {"models", "the model shapes with every kernel, about ten minutes", SHAPES(models), 5, 0.1},
     {"results", "every kernel in every data type, for a page of results", SHAPES(results), 7, 0.1},
     {"roof", "the bars of prefill, each with what it asks and what was reached", SHAPES(roof), 5, 0.1},
-    {"decode", "one token a sequence over long K and V: tensors, caches of f16 and int8; what is asked and reached",
+    {"decode", "one token a sequence over long K and V: tensors, caches of f16, bf16 and int8; what is asked and reached",
      SHAPES(decode), 7, 0.1},
     {"serving", "as models are served: heads of known models, 1 to 16 sequences, 1k to 128k; prompts among decoding",
      SHAPES(serving), 5, 0.1},

@@ -46,9 +46,6 @@ static inline __attribute__((always_inline)) void put_places(attn_dtype dtype, v
       ((uint16_t *)to)[at + place(d, beside, step)] = ((const uint16_t *)s->base)[from + d];
 }
 
-/* No scale is smaller: weight times scale must not become subnormal. Values below half of it become 0. */
-static const float least_scale = 0x1p-100f;
-
 static void put_row(attn_dtype dtype, void *to, int64_t at, int64_t beside, int64_t step, const struct source *s,
                     int64_t from)
 {
@@ -57,6 +54,9 @@ static void put_row(attn_dtype dtype, void *to, int64_t at, int64_t beside, int6
   else
     put_places(dtype, to, at, beside, step, s, from);
 }
+
+/* No scale is smaller: weight times scale must not become subnormal. Values below half of it become 0. */
+static const float least_scale = 0x1p-100f;
 
 /* int8 of the row in units of its scale, which is returned. */
 static float quantise_row(int8_t *to, int64_t beside, int64_t step, const struct source *s, int64_t from)

@@ -211,6 +211,14 @@ __attribute__((noinline, cold)) static void add_row_careful(const struct decode 
     }
 }
 
+static inline bool values_finite(const element *const v[2], int64_t width)
+{
+  bool finite = true;
+  for (int64_t n = 0; n < DEEP * width; n += LINE)
+    for (int half = 0; half < 2; half++) finite &= vf_are_finite_pairs(vf_load((const float *)(v[half] + n)));
+  return finite;
+}
+
 static inline void add_values(struct decode *s, const struct block *b, bool hides, const struct block *next)
 {
   const int64_t width = s->unit->problem->v.s, padded = whole_vectors(b->n);
@@ -225,7 +233,7 @@ static inline void add_values(struct decode *s, const struct block *b, bool hide
     put_digits(s->w_digits + row_at(r, 2), weight[0], weight[1]);
     put_digits(s->w_digits + row_at(r, 2) + SQUARE, weight[2], weight[3]);
   }
-  if (s->careful) {
+  if (s->careful && !values_finite(v, width)) {
     for (int64_t r = 0; r < s->rows; r++) add_row_careful(s, r, v);
     return;
   }
