@@ -34,28 +34,8 @@ if [ -n "$reason" ]; then
   exit 0
 fi
 
-work=$(mktemp -d) || exit 3
-trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/../parts.sh"
 for cpu; do
-  {
-    timeout 600 "$qemu" -cpu "$cpu" "$program" --grid emulated --exp2-stride 1009 ${SEED:+--seed "$SEED"}
-    echo $? > "$work/$cpu.code"
-  } > "$work/$cpu" 2>&1 < /dev/null &
+  start_part "$cpu" timeout 600 "$qemu" -cpu "$cpu" "$program" --grid emulated --exp2-stride 1009 ${SEED:+--seed "$SEED"}
 done
-wait
-passed=0 failed=0 skipped=0
-for cpu; do
-  echo "== $cpu"
-  cat "$work/$cpu"
-  code=$(cat "$work/$cpu.code")
-  read -r p f s < <(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$work/$cpu") || true
-  passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
-  # Neither a crash nor a silent end may look like success.
-  if [ "${p:-0}" = 0 ] || { [ "$code" != 0 ] && [ "${f:-0}" = 0 ]; }; then
-    echo "FAIL $cpu: ended with code $code$([ "$code" != 124 ] || echo ": stopped after 600 s")"
-    failed=$((failed + 1))
-  fi
-done
-echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
-[ "$failed" = 0 ] || exit 3
+sum_parts

@@ -41,34 +41,11 @@ if ! reason=$("$here/run.sh" --prepare --dir "$dir" 2>&1); then
   echo "0 passed, 0 failed, 1 skipped"
   exit 0
 fi
-work=$(mktemp -d "$dir/avx512.XXXXXX")
-trap 'kill $(jobs -p) 2> /dev/null || true; wait; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$here/../parts.sh"
+[ "$every" = 1 ] || echo "every case number $every of the grid"
 # --loose-f16-ties: the VCVTPS2PH of Bochs 2.7 rounds every tie away from zero.
 for ((part = 1; part <= jobs; part++)); do
-  (
-    status=0
-    "$here/run.sh" --dir "$dir" --model "$model" --timeout 1700 -- \
-      "$1" --isa avx512 --grid emulated --seed "$seed" --part $part/$((jobs * every)) \
-      --loose-f16-ties > "$work/$part.output" 2> "$work/$part.errors" || status=$?
-    echo $status > "$work/$part.status"
-  ) &
+  start_part "part $part of $jobs" "$here/run.sh" --dir "$dir" --model "$model" --timeout 1700 -- \
+    "$1" --isa avx512 --grid emulated --seed "$seed" --part $part/$((jobs * every)) --loose-f16-ties
 done
-wait
-
-[ "$every" = 1 ] || echo "every case number $every of the grid"
-passed=0 failed=0 skipped=0
-for ((part = 1; part <= jobs; part++)); do
-  [ "$jobs" = 1 ] || echo "part $part of $jobs"
-  cat "$work/$part.output" "$work/$part.errors"
-  status=$(cat "$work/$part.status" 2> /dev/null || echo 125)
-  read -r p f s < <(awk '/^[0-9]+ passed, [0-9]+ failed/ { p = $1; f = $3; s = $5 }
-    END { print p + 0, f + 0, s + 0 }' "$work/$part.output")
-  if [ "$p" = 0 ] || { [ "$status" != 0 ] && [ "$f" = 0 ]; }; then # neither a crash nor a silent end is a success
-    echo "FAIL part $part of $jobs ended with status $status"
-    f=$((f + 1))
-  fi
-  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-done
-echo "$passed passed, $failed failed$([ $skipped = 0 ] || echo ", $skipped skipped")"
-[ $failed = 0 ] || exit 3
+sum_parts
