@@ -4,9 +4,11 @@
 #   start_part NAME COMMAND...   starts one
 #   sum_parts                    waits for all, shows what each said and the sum. Exit code: 0, or 3 if something failed. A
 #                                part that crashed, ran no check or told no counts is a failure.
+#
+# Whatever the script starts in the background ends with it, and $parts_dir with all that is in it is removed.
 parts=()
 parts_dir=$(mktemp -d) || exit 3
-set -m # a process group for each part, so that nothing outlives the script
+set -m # a process group for each
 trap 'for part in $(jobs -p); do kill -- "-$part" 2> /dev/null || true; done; wait; rm -rf "$parts_dir"' EXIT
 trap 'exit 130' INT TERM
 

@@ -41,9 +41,8 @@ done
 only=" $* "
 [ ${#program[@]} -gt 0 ] || { usage >&2; exit 2; }
 mkdir -p "$dir"
-work=$(mktemp -d "$dir/dispatch.XXXXXX")
-trap 'kill $(jobs -p) 2> /dev/null || true; wait; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$here/../parts.sh"
+work=$parts_dir
 
 # One "ARCH MODEL OP DTYPE LIMIT KERNEL" a line.
 awk '!/^#/ && NF {
