@@ -6,8 +6,9 @@ static const double f32_bound = 2e-6;
 
 double bench_error_bound(attn_dtype dtype, const struct attn_kernel *kernel)
 {
+  const double digits = kernel->dtype == ATTN_F16 ? 0x1.8p-16 : 0x1p-16;
   const double computed = f32_bound + (kernel->flags & ATTN_KERNEL_16BIT_ROWS ? 0x1p-12 : 0) +
-                          (kernel->flags & ATTN_KERNEL_TWO_DIGITS ? 0x1p-16 : 0);
+                          (kernel->flags & ATTN_KERNEL_TWO_DIGITS ? digits : 0);
   switch (dtype) {
   case ATTN_F32: return computed;
   case ATTN_F16: return computed + 0x1p-11;

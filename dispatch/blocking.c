@@ -37,9 +37,11 @@ struct attn_blocking attn_blocking_for_cache(const struct attn_kernel *kernel, c
 {
   struct attn_blocking blocking = {0};
   if (!kernel->blocking_step || l2_bytes == 0) return blocking;
-  const struct attn_blocking *step = kernel->blocking_step, *most = kernel->blocking_most;
+  const struct attn_blocking *step = kernel->blocking_step, *usual = kernel->blocking_usual;
   const double half = (double)l2_bytes / 2, of_head = ((double)p->Dqk + (double)p->Dv) * sizeof(float);
-  int64_t rows = MOST_ROWS / step->group_rows * step->group_rows;
+  const int64_t most_rows = usual ? usual->group_rows : MOST_ROWS;
+  const int64_t most_keys = usual ? usual->block_keys : kernel->blocking_most->block_keys;
+  int64_t rows = most_rows / step->group_rows * step->group_rows;
   double keys;
   for (;;) { /* keys * of_head: K and V; rows * of_head: Q and O; rows * keys: P */
     keys = (half - (double)rows * of_head) / (of_head + (double)rows * sizeof(float));
@@ -47,7 +49,7 @@ struct attn_blocking attn_blocking_for_cache(const struct attn_kernel *kernel, c
     rows = rows / 2 / step->group_rows * step->group_rows;
   }
   if (keys < LEAST_KEYS) keys = LEAST_KEYS;
-  if (keys > (double)most->block_keys) keys = (double)most->block_keys;
+  if (keys > (double)most_keys) keys = (double)most_keys;
   blocking.block_keys = (int64_t)keys / step->block_keys * step->block_keys;
   if (blocking.block_keys < step->block_keys) blocking.block_keys = step->block_keys;
   blocking.group_rows = rows;

@@ -203,7 +203,7 @@ enum {
   ATTN_KERNEL_FLOAT_CACHES = 1u << 4, /* reads caches of f32, f16 and bf16, whatever its dtype, with q and o of any type */
   ATTN_KERNEL_PAIRS = 1u << 5,        /* multiplies by dot products of pairs, which ATTN_QUIRK_SLOW_PAIRS is about */
   ATTN_KERNEL_ONLY_CACHES = 1u << 6,  /* reads caches of its dtype, no tensors */
-  ATTN_KERNEL_TWO_DIGITS = 1u << 7    /* rounds weights, and rows of Q that are not bf16, to two bf16: docs/numerics.md */
+  ATTN_KERNEL_TWO_DIGITS = 1u << 7    /* rounds weights, and rows of Q in f32 or turned, to two bf16: docs/numerics.md */
 };
 
 /* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys
@@ -230,8 +230,9 @@ struct attn_kernel {
   int64_t step_keys; /* ATTN_KERNEL_16BIT_ROWS: keys whose weights are rounded to steps of the same size */
   /* O, row_max and row_sum of the unit's rows from the parts; only with key_span */
   void (*merge)(const struct attn_unit *unit, const struct attn_parts *parts);
-  /* What the blocking may be: multiples of step from step to most. NULL: there is none to choose. */
-  const struct attn_blocking *blocking_step, *blocking_most;
+  /* What the blocking may be: multiples of step from step to most. NULL: there is none to choose. usual: as much of it as
+   * is of use where no tuning file says otherwise; NULL: as the caches are. */
+  const struct attn_blocking *blocking_step, *blocking_most, *blocking_usual;
 };
 
 static inline int64_t attn_key_span(const struct attn_kernel *kernel, int64_t keys)

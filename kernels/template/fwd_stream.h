@@ -10,7 +10,9 @@
 #define ATTN_FWD_STREAM_H
 
 #include "../scores.h"
-#ifdef ATTN_PAIRS /* vec_<isa>.h has dot products of pairs */
+#if defined(ATTN_DIGITS)
+#include "pack_digits.h"
+#elif defined(ATTN_PAIRS) /* vec_<isa>.h has dot products of pairs */
 #include "pack_pairs.h"
 #else
 #include "pack.h"
@@ -72,7 +74,7 @@ static inline void add_group(const struct stream *s, int64_t first, int64_t end,
       const struct panels seen = panels[slot_of(s, t)];
       float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_of(s, t);
       if (!seen.live) continue;
-      if (!finite && seen.partial)
+      if (!finite && (seen.partial || ALL_CAREFUL))
         value_tile_careful(o, p, P_STRIDE, v, seen.live, keys, width);
       else
         add_values(s, t, o, p, v, seen.live, keys, width);
@@ -129,16 +131,18 @@ static inline void stream_run(const struct attn_unit *u)
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
   if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);
   memset(s.o, 0, (size_t)(padded * s.values) * sizeof *s.o);
-  for (int64_t t = 0; t < s.tiles; t++) pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
+  bool mends = false;
+  for (int64_t t = 0; t < s.tiles; t++) mends |= !pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
   const int64_t first = s.row[0].first / s.block_keys * s.block_keys, limit = s.row[padded - 1].limit;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = first; j0 < limit; j0 += s.block_keys) {
     const int64_t keys = limit - j0 < s.block_keys ? limit - j0 : s.block_keys;
     bool finite;
+    s.mends = mends;
     if (ELEMENT_DTYPE == ATTN_F32 && p->cached) {
       finite = pack_stored(s.k, s.v, u, j0, keys, s.block_keys);
     } else {
-      pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
+      s.mends |= !pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
       finite = pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
     }
     stream_block(&s, j0, keys, finite);

@@ -1,5 +1,5 @@
 /* Packing: whatever the caller's strides, the tiles read contiguous, zero-padded panels. Here a packed float is one
- * element; pack_pairs.h has the same functions for two.
+ * element; pack_pairs.h has the same functions for two, pack_digits.h for elements in two digits.
  *
  *   Q  [row tile][Dqk][MR]        scaled, so that scores come out in log2 units
  *   K  [key panel][Dqk][NR]       transposed
@@ -11,7 +11,10 @@
 
 #include <float.h>
 
-enum { PACKED = 1 }; /* elements to a packed float */
+enum {
+  PACKED = 1,      /* elements to a packed float */
+  ALL_CAREFUL = 0, /* values that are not finite need care even if no key is hidden */
+};
 static inline int64_t packed(int64_t n) { return n; }
 
 /* Q and O are of the kernel's type, but a kernel in f32 takes any over a cache. */
@@ -24,8 +27,8 @@ static inline vf load_query(const struct attn_unit *u, int64_t at)
 
 /* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The
  * columns of a block of TB overlap where TB is no divisor of MR: each is right before the next begins, so up to TB floats
- * behind the tile may change. */
-static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
+ * behind the tile may change. Returns whether products will be right; so does pack_k(). */
+static inline bool pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
 {
   enum { ROWS = (MR + TB - 1) / TB * TB };
   const struct attn_problem *p = u->problem;
@@ -50,11 +53,12 @@ static inline void pack_q(float *restrict dst, const struct attn_unit *u, int64_
     for (int64_t i = 0; i < MR; i++)
       dst[d * MR + i] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;
   for (int64_t i = 0; p->rope && i < rows; i++) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
+  return true;
 }
 
 /* Keys [0, n) of a block; the last panel is filled up with 0. TB rows at a time, which are read from end to end, while the
  * next TB are asked for: too many short streams for the hardware's prefetcher. */
-static inline void pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
+static inline bool pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
                           int64_t depth)
 {
   enum { LINE = 64 / sizeof(element) };
@@ -75,6 +79,7 @@ static inline void pack_k(float *restrict dst, const element *restrict src, cons
   }
   for (int64_t j = n; j % NR; j++)
     for (int64_t d = 0; d < depth; d++) dst[j / NR * NR * depth + d * NR + j % NR] = 0;
+  return true;
 }
 
 /* What the QK tile makes of a packed Q needs nothing more. */

@@ -26,6 +26,7 @@ struct stream {
   float *o;          /* output.h: tile by tile */
   float *k, *v;      /* the block, packed */
   float *p;          /* [group_tiles + 1][MR][P_STRIDE] scores, then weights: see slot_of() */
+  bool mends;        /* some products of the block are wrong: pack_digits.h */
   float *highest;    /* [MR][VL] of a tile's shifted scores: weigh.h */
   float *lanes;      /* [MR][NV][VL] sums of the weights of the tile that waits */
   struct waiting {

@@ -77,12 +77,15 @@ static inline void add_sums(float *lanes, const vf sum[NV])
   vf_store(lanes, all);
 }
 
+static inline void add_packed_sum(struct stream *s, int64_t r, vf sum)
+{
+  if (PACKED > 1) vf_store(s->packed_sum + r * VL, vf_add(vf_load(s->packed_sum + r * VL), sum));
+}
+
 /* The weights [from, to) of row i of a tile are complete: packs them. */
 static inline void pack_row(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
-  const vf sum = pack_weights(p, i, P_STRIDE, from, to);
-  float *lanes = s->packed_sum + (t * MR + i) * VL;
-  if (PACKED > 1) vf_store(lanes, vf_add(vf_load(lanes), sum));
+  add_packed_sum(s, t * MR + i, pack_weights(p, i, P_STRIDE, from, to));
 }
 
 /* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */

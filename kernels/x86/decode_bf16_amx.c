@@ -12,19 +12,6 @@ static inline vf vf_nearest_bf16(vf x)
   return _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32((int)0xffff0000u)));
 }
 
-static inline __mmask32 finite_elements(vf pairs)
-{
-  const __m512i exponent = _mm512_set1_epi16(0x7f80);
-  return _mm512_cmpneq_epi16_mask(_mm512_and_si512(_mm512_castps_si512(pairs), exponent), exponent);
-}
-static inline bool vf_are_finite_pairs(vf pairs) { return finite_elements(pairs) == UINT32_MAX; }
-
-/* The same, but 0 in place of each element that is not finite. */
-static inline vf vf_finite_pairs(vf pairs)
-{
-  return _mm512_castsi512_ps(_mm512_maskz_mov_epi16(finite_elements(pairs), _mm512_castps_si512(pairs)));
-}
-
 #define ATTN_DECODE_BY_TILES
 #include "../template/decode.h"
 

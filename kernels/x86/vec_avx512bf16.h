@@ -23,6 +23,18 @@ static inline vf vf_pair_second(vf pairs)
   return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32((int)0xffff0000u)));
 }
 
+/* The first and the second VL of the numbers that vf_pairs_of() made pairs of. */
+static inline vf vf_pairs_low(vf pairs)
+{
+  const __m256i half = _mm512_castsi512_si256(_mm512_castps_si512(pairs));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+static inline vf vf_pairs_high(vf pairs)
+{
+  const __m256i half = _mm512_extracti64x4_epi64(_mm512_castps_si512(pairs), 1);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
 /* Lane by lane, rounded to nearest even; exact for numbers that are bf16 already. */
 static inline vf vf_pair_up(vf first, vf second)
 {
@@ -42,6 +54,27 @@ static inline vf vf_hide_pairs(vf x, vf weights)
 {
   const __mmask32 hidden = _mm512_cmpeq_epi16_mask(_mm512_castps_si512(weights), _mm512_set1_epi16((short)0x8000));
   return _mm512_castsi512_ps(_mm512_mask_mov_epi16(_mm512_castps_si512(x), hidden, _mm512_setzero_si512()));
+}
+
+static inline __mmask32 finite_elements(vf pairs)
+{
+  const __m512i exponent = _mm512_set1_epi16(0x7f80);
+  return _mm512_cmpneq_epi16_mask(_mm512_and_si512(_mm512_castps_si512(pairs), exponent), exponent);
+}
+static inline bool vf_are_finite_pairs(vf pairs) { return finite_elements(pairs) == UINT32_MAX; }
+
+/* The same, but 0 in place of each element that is not finite. */
+static inline vf vf_finite_pairs(vf pairs)
+{
+  return _mm512_castsi512_ps(_mm512_maskz_mov_epi16(finite_elements(pairs), _mm512_castps_si512(pairs)));
+}
+
+/* Weights times factor, but -0 where `first`, their bf16, is -0: hidden keys. No other becomes denormal, which a product would
+ * take for 0, and 0 times Inf is NaN. */
+static inline vf vf_rescaled(vf weights, vf first, float factor)
+{
+  const __mmask16 seen = _mm512_cmpneq_epi32_mask(_mm512_castps_si512(first), _mm512_set1_epi32(INT32_MIN));
+  return _mm512_mask_max_ps(first, seen, _mm512_mul_ps(weights, vf_set(factor)), vf_set(0x1p-126f));
 }
 
 #endif

@@ -87,7 +87,8 @@ double bound_two_digits(const struct attn_problem *p, const attn_args *args, int
 {
   const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s, k = b * p->k.b + h / p->G * p->k.h;
   const int64_t v = b * p->v.b + h / p->G * p->v.h;
-  const double rounded = p->dtype == ATTN_BF16 && !p->rope ? 0 : 0x1p-17 * (p->rope ? 2 : 1);
+  const double rounded = p->dtype != ATTN_F32 && !p->rope ? 0 : 0x1p-17 * (p->rope ? 2 : 1);
+  const double left_out = p->dtype == ATTN_F16 && !p->cached ? 0x1p-16 : 0; /* second digits of weights by those of V */
   double worst = 0;
   for (int64_t j = 0; j < p->Skv; j++) {
     if (!(probabilities[j] > 0)) continue;
@@ -101,7 +102,7 @@ double bound_two_digits(const struct attn_problem *p, const attn_args *args, int
     worst = fmax(worst, delta);
     for (int64_t d = 0; d < p->Dv; d++) {
       const double x = value(p, args, v + j * p->v.s + d * p->v.d);
-      bound[d] += 0x1p-17 * probabilities[j] * x + spread * (x + fabs(o_row[d])) + 0x1p-125;
+      bound[d] += (0x1p-17 + left_out) * probabilities[j] * x + spread * (x + fabs(o_row[d])) + 0x1p-125;
     }
   }
   return worst;

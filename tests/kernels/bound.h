@@ -37,9 +37,9 @@ double bound_row(const struct attn_problem *problem, const attn_args *args, int6
 void bound_bf16_weights(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                         const double *o_row, const double *probabilities, double *bound);
 
-/* Adds the error of two digits of bf16 (ATTN_KERNEL_TWO_DIGITS): 2^-17 of each weight and, unless it is bf16 as it is, of
- * each element of Q; turned, of both that it is made of. Denormal elements and sums are taken for 0. Returns what that does
- * to LSE. */
+/* Adds the error of two digits of bf16 (ATTN_KERNEL_TWO_DIGITS): 2^-17 of each weight, 2^-16 of it more where values have
+ * two digits, too (f16 tensors), and 2^-17 of each element of Q that is f32 or turned; turned, of both that it is made of.
+ * Denormal elements and sums are taken for 0. Returns what that does to LSE. */
 double bound_two_digits(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                         const double *o_row, const double *probabilities, double *bound);
 

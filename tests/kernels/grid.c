@@ -319,15 +319,17 @@ static void values(struct visitor *g)
       if (masked) set_mask(&c, ATTN_MASK_BOOL, PATTERN_TILES, "", 1);
       emit(g, c);
     }
-  /* The same runs of a block mask, which lets a tile wait with the weights of whole ones; the last one is not whole. */
-  for (size_t i = 0; i < 2 * COUNT(moving); i++) {
+  /* The same runs of a block mask, which lets a tile wait with the weights of whole ones; the last one is not whole. Then runs
+   * that are not whole, with NaN in hidden values: a weight that is rescaled must stay hidden. */
+  for (size_t i = 0; i < 3 * COUNT(moving); i++) {
     struct check_case c = plain("values-blocks");
     c.desc.Sq = g->kernel->row_tile + 2;
     c.desc.Skv = 138 + 32 * (int64_t)(i % 4);
     c.desc.Dqk = 16;
     c.desc.Dv = 32;
     c.data = moving[i % COUNT(moving)];
-    set_blocks(&c, 64, 32, "");
+    set_blocks(&c, 64, i < 2 * COUNT(moving) ? 32 : 16, "");
+    if (i >= 2 * COUNT(moving)) c.plant = PLANT_HIDDEN;
     emit(g, c);
   }
   /* A last panel of V that is narrower than the others, in more than one block of keys. */
@@ -352,17 +354,18 @@ static void values(struct visitor *g)
 static void plants(struct visitor *g)
 {
   for (int plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++)
-    for (int variant = 0; variant < 12; variant++) {
+    for (int variant = 0; variant < 13; variant++) {
       struct check_case c = plain("plants");
-      if (g->grid == GRID_EMULATED && variant > 6) continue;
-      c.desc.Hq = 4;
-      c.desc.Hkv = 2;
-      c.desc.Sq = variant < 7 ? 13 : 40;
-      c.desc.Skv = variant < 7 ? 75 : 300;
-      c.desc.Dqk = 12;
+      const bool whole = variant == 12; /* tiles of which nothing is hidden */
+      if (g->grid == GRID_EMULATED && variant > 6 && !whole) continue;
+      c.desc.Hq = whole ? 2 : 4;
+      c.desc.Hkv = whole ? 1 : 2;
+      c.desc.Sq = variant < 7 ? 13 : whole ? 64 : 40;
+      c.desc.Skv = variant < 7 ? 75 : whole ? 96 : 300;
+      c.desc.Dqk = whole ? 40 : 12;
       c.desc.Dv = variant % 2 ? 21 : 40;
       c.plant = (enum plant)plant;
-      switch (variant % 6) {
+      switch (whole ? -1 : variant % 6) {
       case 0: c.desc.flags = ATTN_CAUSAL; break;
       case 1: set_mask(&c, ATTN_MASK_BOOL, PATTERN_RANDOM, "s", 1); break;
       case 2: set_mask(&c, ATTN_MASK_ADDITIVE, PATTERN_RANDOM, "bhs", 2); break;

@@ -111,6 +111,39 @@ static void bf16_by_pairs(void **state)
   }
 }
 
+/* f16 in two digits of bf16 where there are tiles; not if queries are turned, which would have to be rounded. */
+static void f16_by_digits(void **state)
+{
+  (void)state;
+  enum { TILES = AVX512 | ATTN_FEATURE_AVX512BF16 | ATTN_FEATURE_AMXBF16 };
+  static const struct attn_rope rope;
+  attn_desc d = small_desc();
+  d.dtype = ATTN_F16;
+  d.Hq = d.Hkv;
+  d.Sq = 64; /* too many rows for decoding */
+  struct attn_problem p;
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  static const struct {
+    uint32_t features, quirks;
+    enum attn_isa limit;
+    const struct attn_rope *rope;
+    const char *expected;
+  } cases[] = {
+      {TILES, 0, ATTN_ISA_COUNT, NULL, "fwd_f16_amx"},
+      {TILES, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL, "fwd_f16_amx"},
+      {TILES, 0, ATTN_ISA_COUNT, &rope, "fwd_f16_avx512"},
+      {TILES, 0, ATTN_ISA_AVX512BF16, NULL, "fwd_f16_avx512"},
+      {AVX512 | ATTN_FEATURE_AMXBF16, 0, ATTN_ISA_COUNT, NULL, "fwd_f16_avx512"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const struct attn_restrictions r = {.features = cases[i].features, .quirks = cases[i].quirks, .isa = cases[i].limit};
+    const struct attn_kernel *kernel = NULL;
+    p.rope = cases[i].rope;
+    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+    assert_string_equal(kernel->name, cases[i].expected);
+  }
+}
+
 static void vnni_where_there_is_a_cache_of_int8(void **state)
 {
   (void)state;
@@ -417,6 +450,7 @@ int main(void)
     TEST(isa_limits),
 #if defined(__x86_64__)
     TEST(bf16_by_pairs),
+    TEST(f16_by_digits),
     TEST(vnni_where_there_is_a_cache_of_int8),
     TEST(bf16_over_caches),
 #endif

@@ -261,6 +261,18 @@ static void caches(void **state)
     const struct attn_blocking unknown = attn_blocking_for_cache(tunable(), &p, 0);
     assert_int_equal(unknown.block_keys + unknown.group_rows + unknown.unit_rows, 0);
   }
+  /* What a kernel has no use for it does not get from the largest cache; a tuning file may still give it more. */
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++) {
+    const struct attn_blocking *usual = (*k)->blocking_usual;
+    const attn_desc desc = {.dtype = (*k)->dtype, .B = 1, .Hq = 1, .Hkv = 1, .Sq = 1, .Skv = 1, .Dqk = 64, .Dv = 64};
+    struct attn_problem p;
+    if (!usual) continue;
+    assert_int_equal(attn_problem_resolve(&p, &desc), ATTN_OK);
+    const struct attn_blocking b = attn_blocking_for_cache(*k, &p, (size_t)1 << 40);
+    assert_int_equal(b.block_keys, usual->block_keys);
+    assert_int_equal(b.group_rows, usual->group_rows);
+    assert_in_range(usual->block_keys, step.block_keys, (*k)->blocking_most->block_keys);
+  }
 }
 
 /* Every kernel that runs here: the oracle's result with any blocking; the same bits where only rows are cut. */
