@@ -35,7 +35,8 @@ SAN_BUILD := $(BUILD)/sanitized
 # Leaks of libgomp: it keeps its pool of threads to the end.
 SAN_ENV   := ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
   LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
-SAN_MAKE   = $(MAKE) --no-print-directory BUILD=$(SAN_BUILD) SANITIZE=address,undefined DEBUG=
+# One at a time: sanitized-tests and faults-build make the same library.
+SAN_MAKE   = mkdir -p $(BUILD) && flock $(SAN_BUILD).lock $(MAKE) --no-print-directory BUILD=$(SAN_BUILD) SANITIZE=address,undefined DEBUG=
 
 # One program per file tests/unit/test_*.c, with cmocka.
 UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
