@@ -110,6 +110,14 @@ static bool rows_within(const struct attn_problem *p, int64_t most) { return p->
 /* Over a cache; of int8 any number is few. */
 static bool few_rows(const struct attn_problem *p) { return p->kv_dtype == ATTN_I8 || rows_within(p, ATTN_CACHE_FEW_ROWS); }
 
+/* Whether the kernel packs K and V of the problem's cache. */
+static bool packs_cache(const struct attn_kernel *kernel, const struct attn_problem *p)
+{
+  if (!p || !p->cached || p->kv_dtype == ATTN_I8) return false;
+  return kernel->flags & ATTN_KERNEL_FLOAT_CACHES ||
+         (kernel->flags & ATTN_KERNEL_OWN_CACHES && kernel->dtype == p->kv_dtype);
+}
+
 const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct attn_problem *problem,
                                  const struct attn_restrictions *r, char *buffer, size_t bytes)
 {
@@ -127,7 +135,7 @@ const char *attn_kernel_obstacle(const struct attn_kernel *kernel, const struct 
   if (!r->kernel && (kernel->flags & ATTN_KERNEL_COMPARISON)) return "for comparison only; used when named";
   if (!r->kernel && r->quirks & ATTN_QUIRK_SLOW_PAIRS && kernel->flags & ATTN_KERNEL_PAIRS)
     return "dot products of pairs are slow on this CPU; used when named";
-  const bool packs = problem && problem->cached && problem->kv_dtype != ATTN_I8 && kernel->flags & ATTN_KERNEL_FLOAT_CACHES;
+  const bool packs = packs_cache(kernel, problem);
   if (problem && kernel->dtype != problem->kv_dtype && !packs) return "other data type";
   if (problem && problem->cached && !kernel->key_span && !packs) return "does not read caches";
   if (problem && !problem->cached && kernel->flags & ATTN_KERNEL_ONLY_CACHES) return "reads caches only";

@@ -18,6 +18,7 @@
 
 #include "../reference/exp2.h"
 #include "../scores.h"
+#include "load_as.h"
 #if defined(ATTN_DECODE_BY_TILES) && defined(ATTN_ELEMENT_QUADS)
 #include "decode_quads_amx.h"
 #elif defined(ATTN_DECODE_BY_TILES)
@@ -188,12 +189,6 @@ static inline void ask_for(const element *const *base, int64_t keys, int64_t ste
     for (int64_t d = 0; d < width; d += LINE) __builtin_prefetch(base[j / STRETCH] + j % STRETCH * step + d, 0, 2);
 }
 
-ALWAYS_INLINE vf load_any(attn_dtype dtype, const void *base, int64_t at)
-{
-  if (dtype == ATTN_F32) return vf_load((const float *)base + at);
-  return dtype == ATTN_F16 ? vf_load_f16((const uint16_t *)base + at) : vf_load_bf16((const uint16_t *)base + at);
-}
-
 static inline void take_query(const struct decode *s, int64_t r)
 {
   const struct attn_unit *u = s->unit;
@@ -201,7 +196,7 @@ static inline void take_query(const struct decode *s, int64_t r)
   float *const dst = s->q + (s->rows + 1) * s->depth; /* as one row, then beside the others of its tile */
   const int64_t from = attn_q_at(u, u->row0 + r), whole = p->q.d == 1 ? p->Dqk / VL * VL : 0;
   const float factor = query_factor(p);
-  for (int64_t d = 0; d < whole; d += VL) vf_store(dst + d, vf_mul(load_any(p->dtype, u->q, from + d), vf_set(factor)));
+  for (int64_t d = 0; d < whole; d += VL) vf_store(dst + d, vf_mul(load_as(p->dtype, u->q, from + d), vf_set(factor)));
   for (int64_t d = whole; d < p->Dqk; d++) dst[d] = attn_element_get(p->dtype, u->q, from + d * p->q.d) * factor;
   for (int64_t d = p->Dqk; d < s->depth; d++) dst[d] = 0;
   if (p->rope) attn_rope_turn(p->rope, attn_row_position(u, u->row0 + r), dst, 1);

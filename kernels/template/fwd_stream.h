@@ -19,7 +19,9 @@
 #endif
 
 #include "output.h"
+#ifndef ATTN_DIGITS
 #include "pack_cached.h"
+#endif
 #include "panels.h"
 #include "weigh.h"
 #ifdef ATTN_PRODUCTS_BY_TILES
@@ -139,8 +141,8 @@ static inline void stream_run(const struct attn_unit *u)
     const int64_t keys = limit - j0 < s.block_keys ? limit - j0 : s.block_keys;
     bool finite;
     s.mends = mends;
-    if (ELEMENT_DTYPE == ATTN_F32 && p->cached) {
-      finite = pack_stored(s.k, s.v, u, j0, keys, s.block_keys);
+    if (READS_CACHES && p->cached) {
+      finite = pack_stored(s.k, s.v, u, j0, keys, s.block_keys, &s.mends);
     } else {
       s.mends |= !pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
       finite = pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);

@@ -58,16 +58,16 @@ __attribute__((noinline)) static void multiply_panels(float *restrict p, const f
 __attribute__((noinline, cold)) static void mend_scores(const struct stream *s, int64_t t, int64_t j0, int64_t keys,
                                                         float *p, int64_t from, int64_t to)
 {
-  const struct attn_unit *u = s->unit;
-  const struct attn_problem *problem = u->problem;
+  const struct attn_problem *problem = s->unit->problem;
+  float *const q = s->q + s->tiles * MR * packed(problem->Dqk);
   for (int64_t i = 0; i < rows_of(s, t); i++) {
-    const element *q = (const element *)u->q + attn_q_at(u, u->row0 + t * MR + i);
+    query_row(q, s->unit, s->unit->row0 + t * MR + i);
     for (int64_t j = from; j < to && j < keys; j++) {
-      const element *k = (const element *)u->k + attn_k_at(u) + (j0 + j) * problem->k.s;
+      const element *k = key_at(s->unit, j0 + j);
       float *score = p + i * P_STRIDE + j;
       if (*score == *score) continue;
       *score = 0;
-      for (int64_t d = 0; d < problem->Dqk; d++) *score += el_get(q[d * problem->q.d]) * el_get(k[d * problem->k.d]);
+      for (int64_t d = 0; d < problem->Dqk; d++) *score += q[d] * el_get(k[d * problem->k.d]);
     }
   }
 }

@@ -12,15 +12,17 @@ static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t va
   return t * MR * values + left * MR + i * width;
 }
 
-/* Elements [at, at + n) of O, n <= VL. It is of the kernel's type, but a kernel in f32 writes any over a cache. */
+/* Elements [at, at + n) of O, n <= VL. It is of the kernel's type, or over a cache of any. */
 static inline void store_output(const struct attn_unit *u, int64_t at, int64_t n, int64_t step, vf x)
 {
   const attn_dtype dtype = u->problem->dtype;
-  const bool own = ELEMENT_DTYPE != ATTN_F32 || dtype == ATTN_F32;
+  const bool own = !READS_CACHES || dtype == ELEMENT_DTYPE;
   if (own && step == 1 && n >= VL) {
     el_store((element *)u->o + at, x);
   } else if (own && step == 1) {
     el_store_n((element *)u->o + at, (int)n, x);
+  } else if (step == 1 && n >= VL && dtype == ATTN_F32) {
+    vf_store((float *)u->o + at, x);
   } else if (step == 1 && n >= VL) {
     (dtype == ATTN_F16 ? vf_store_f16 : vf_store_bf16)((uint16_t *)u->o + at, x);
   } else {

@@ -8,21 +8,28 @@
 #define ATTN_PACK_H
 
 #include "edge.h"
+#include "load_as.h"
 
 #include <float.h>
 
 enum {
-  PACKED = 1,      /* elements to a packed float */
-  ALL_CAREFUL = 0, /* values that are not finite need care even if no key is hidden */
+  PACKED = 1,                               /* elements to a packed float */
+  ALL_CAREFUL = 0,                          /* values that are not finite need care even if no key is hidden */
+  READS_CACHES = ELEMENT_DTYPE == ATTN_F32, /* Q and O are of any type then */
 };
 static inline int64_t packed(int64_t n) { return n; }
+
+/* Floats behind Q that pack_q() may use. */
+static inline int64_t behind_q(const struct attn_problem *p)
+{
+  (void)p;
+  return TB;
+}
 
 /* Q and O are of the kernel's type, but a kernel in f32 takes any over a cache. */
 static inline vf load_query(const struct attn_unit *u, int64_t at)
 {
-  const attn_dtype dtype = u->problem->dtype;
-  if (ELEMENT_DTYPE != ATTN_F32 || dtype == ATTN_F32) return el_load((const element *)u->q + at);
-  return dtype == ATTN_F16 ? vf_load_f16((const uint16_t *)u->q + at) : vf_load_bf16((const uint16_t *)u->q + at);
+  return load_as(READS_CACHES ? u->problem->dtype : ELEMENT_DTYPE, u->q, at);
 }
 
 /* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The

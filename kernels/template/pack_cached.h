@@ -75,10 +75,11 @@ DEFINE_PACK_STORED(pack_stored_f32, ATTN_F32)
 DEFINE_PACK_STORED(pack_stored_f16, ATTN_F16)
 DEFINE_PACK_STORED(pack_stored_bf16, ATTN_BF16)
 
-/* Returns whether all values are finite. */
+/* Returns whether all values are finite. *mends: see pack_digits.h. */
 static inline bool pack_stored(float *restrict k, float *restrict v, const struct attn_unit *u, int64_t j0, int64_t n,
-                               int64_t keys)
+                               int64_t keys, bool *mends)
 {
+  (void)mends;
   const attn_dtype dtype = u->problem->kv_dtype;
   return (dtype == ATTN_F32   ? pack_stored_f32
           : dtype == ATTN_F16 ? pack_stored_f16

@@ -20,11 +20,17 @@
 #ifndef ATTN_QUERY_PAIRS
 #define ATTN_QUERY_PAIRS ATTN_PAIRS
 #endif
-enum { PACKED = 2, ALL_CAREFUL = 0, TOGETHER = ATTN_PAIRS, OF_QUERY = ATTN_QUERY_PAIRS };
+enum { PACKED = 2, ALL_CAREFUL = 0, READS_CACHES = 0, TOGETHER = ATTN_PAIRS, OF_QUERY = ATTN_QUERY_PAIRS };
 _Static_assert(NR % (2 * VL) == 0, "a panel's weights are packed two vectors at a time");
 _Static_assert(OF_QUERY % TOGETHER == 0 && NR % (PACKED * OF_QUERY) == 0, "neighbouring panels leave no gap");
 
 static inline int64_t packed(int64_t n) { return round_up(n, PACKED * OF_QUERY) / PACKED; }
+
+static inline int64_t behind_q(const struct attn_problem *p)
+{
+  (void)p;
+  return 0;
+}
 
 /* Turned queries would have to be rounded. */
 static inline bool pairs_support(const struct attn_problem *p) { return !p->rope; }

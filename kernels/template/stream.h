@@ -73,7 +73,7 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(max, s->tiles * MR);
   TAKE(sum, s->tiles * MR * VL);
   TAKE(packed_sum, PACKED > 1 ? s->tiles * MR * VL : 0);
-  TAKE(q, s->tiles * MR * packed(p->Dqk) + TB); /* packed in blocks of TB */
+  TAKE(q, s->tiles * MR * packed(p->Dqk) + behind_q(p));
   TAKE(o, s->tiles * MR * s->values);
   TAKE(k, s->block_keys * packed(p->Dqk));
   TAKE(v, packed(s->block_keys) * s->values);

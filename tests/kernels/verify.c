@@ -348,7 +348,8 @@ static bool run_all(const struct attn_kernel *kernel, const struct check_case *c
     tensors_reset_outputs(t, OUTPUT_FILL);
     ok = run_by_plan(kernel, t, threads, NULL, verdict) && same_bits(&first, t, how, verdict);
   }
-  if (ok && kernel->key_span) ok = run_cached(kernel, kernel->dtype, c, t, t, seed, verdict);
+  if (ok && (kernel->key_span || kernel->flags & ATTN_KERNEL_OWN_CACHES))
+    ok = run_cached(kernel, kernel->dtype, c, t, t, seed, verdict);
   if (ok && kernel->flags & ATTN_KERNEL_FLOAT_CACHES)
     ok = run_rounded(kernel, (attn_dtype)(seed / 8 % (ATTN_BF16 + 1)), c, t, seed, verdict);
   free(first.o);

@@ -47,14 +47,16 @@ static inline int64_t draw(int64_t below)
   return (int64_t)(draw_state >> 8) % below;
 }
 
-/* pattern() in the type dtype. */
-static inline void *converted(attn_dtype dtype, size_t n, unsigned seed)
+/* x in the type dtype, in its own memory. */
+static inline void *shrink(attn_dtype dtype, float *x, size_t n)
 {
-  float *x = pattern(n, seed);
   if (dtype != ATTN_F32)
-    for (size_t i = 0; i < n; i++) attn_element_put(dtype, x, (int64_t)i, x[i]); /* shrinks from the front */
+    for (size_t i = 0; i < n; i++) attn_element_put(dtype, x, (int64_t)i, x[i]); /* from the front */
   return x;
 }
+
+/* pattern() in the type dtype. */
+static inline void *converted(attn_dtype dtype, size_t n, unsigned seed) { return shrink(dtype, pattern(n, seed), n); }
 
 static inline void *at(const void *base, attn_dtype dtype, int64_t element)
 {

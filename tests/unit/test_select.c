@@ -111,7 +111,7 @@ static void bf16_by_pairs(void **state)
   }
 }
 
-/* f16 in two digits of bf16 where there are tiles; not if queries are turned, which would have to be rounded. */
+/* f16 in two digits of bf16 where there are tiles. */
 static void f16_by_digits(void **state)
 {
   (void)state;
@@ -131,7 +131,7 @@ static void f16_by_digits(void **state)
   } cases[] = {
       {TILES, 0, ATTN_ISA_COUNT, NULL, "fwd_f16_amx"},
       {TILES, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL, "fwd_f16_amx"},
-      {TILES, 0, ATTN_ISA_COUNT, &rope, "fwd_f16_avx512"},
+      {TILES, 0, ATTN_ISA_COUNT, &rope, "fwd_f16_amx"},
       {TILES, 0, ATTN_ISA_AVX512BF16, NULL, "fwd_f16_avx512"},
       {AVX512 | ATTN_FEATURE_AMXBF16, 0, ATTN_ISA_COUNT, NULL, "fwd_f16_avx512"},
   };
@@ -141,6 +141,27 @@ static void f16_by_digits(void **state)
     p.rope = cases[i].rope;
     assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
     assert_string_equal(kernel->name, cases[i].expected);
+  }
+  /* Over a cache of f16, with queries of any type, if they are many. */
+  static const struct {
+    attn_dtype dtype, kv_dtype;
+    int64_t Sq;
+    const char *expected;
+  } cached[] = {
+      {ATTN_F16, ATTN_F16, 256, "decode_f16_avx512"}, {ATTN_F16, ATTN_F16, 257, "fwd_f16_amx"},
+      {ATTN_F32, ATTN_F16, 257, "fwd_f16_amx"},       {ATTN_BF16, ATTN_F16, 257, "fwd_f16_amx"},
+      {ATTN_F16, ATTN_F32, 257, "fwd_f32_avx512"},    {ATTN_F16, ATTN_BF16, 257, "decode_bf16_amx"},
+  };
+  p.cached = true;
+  p.rope = NULL;
+  for (size_t i = 0; i < sizeof cached / sizeof *cached; i++) {
+    const struct attn_restrictions r = {.features = TILES, .isa = ATTN_ISA_COUNT};
+    const struct attn_kernel *kernel = NULL;
+    p.dtype = cached[i].dtype;
+    p.kv_dtype = cached[i].kv_dtype;
+    p.Sq = cached[i].Sq;
+    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+    assert_string_equal(kernel->name, cached[i].expected);
   }
 }
 
