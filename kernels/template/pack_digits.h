@@ -7,7 +7,7 @@
  *   V  [value panel][packed(keys) / 32][2][16][NR]   neighbouring keys; the last panel may be narrower
  *   P  [row][packed(keys) / 32][2][16]               as V, in the place of the scores
  *
- * Inf and NaN have NaN for a second digit, so that no product with them passes for a number: mend_scores() does those of Q
+ * Inf and NaN have no number for a second digit, so that no product with them passes for one: mend_scores() does those of Q
  * and K again, value_tile_careful() those of V. */
 #ifndef ATTN_PACK_H
 #define ATTN_PACK_H
@@ -20,6 +20,8 @@
 enum { PACKED = 1, ALL_CAREFUL = 1, READS_CACHES = 1, TOGETHER = 2 * VL /* numbers */ };
 _Static_assert((int)TB == (int)VL && (int)NR == (int)TOGETHER, "neighbouring panels leave no gap");
 _Static_assert((int)VL == (int)ATTN_KEY_STRETCH, "a vector of a cache's K");
+
+#define LARGEST_BF16 0x1.fep127f /* a larger float has Inf for a first digit */
 
 static inline int64_t packed(int64_t n) { return round_up(n, TOGETHER); }
 static inline int64_t behind_q(const struct attn_problem *p) { return packed(p->Dqk); } /* a row before it is packed */
@@ -39,6 +41,7 @@ static inline void put_pairs(float *at, int64_t second, const vf value[2])
   vf_store(at, first);
   vf_store(at + second, vf_pair_up(vf_sub(value[0], vf_pair_first(first)), vf_sub(value[1], vf_pair_second(first))));
 }
+
 /* Where pair n / 2 stands among first digits that are `width` floats each. */
 static inline int64_t pair_at(int64_t n, int64_t width) { return (n / TOGETHER * TOGETHER + n % TOGETHER / 2) * width; }
 
@@ -79,7 +82,7 @@ static inline bool pack_q(float *restrict dst, const struct attn_unit *u, int64_
       put_digits(dst + d * MR + i * VL, MR * VL, half[0], half[1]);
     }
   }
-  return !vf_any_beyond(far, FLT_MAX);
+  return !vf_any_beyond(far, LARGEST_BF16);
 }
 
 static inline bool pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,

@@ -69,8 +69,8 @@ static inline vf vf_finite_pairs(vf pairs)
   return _mm512_castsi512_ps(_mm512_maskz_mov_epi16(finite_elements(pairs), _mm512_castps_si512(pairs)));
 }
 
-/* Weights times factor, but -0 where `first`, their bf16, is -0: hidden keys. No other becomes denormal, which a product would
- * take for 0, and 0 times Inf is NaN. */
+/* Weights times factor, but -0 where `first`, their bf16, is -0: hidden keys. No other becomes denormal, which a product
+ * would take for 0, and 0 times Inf is NaN. */
 static inline vf vf_rescaled(vf weights, vf first, float factor)
 {
   const __mmask16 seen = _mm512_cmpneq_epi32_mask(_mm512_castps_si512(first), _mm512_set1_epi32(INT32_MIN));

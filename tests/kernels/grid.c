@@ -319,8 +319,8 @@ static void values(struct visitor *g)
       if (masked) set_mask(&c, ATTN_MASK_BOOL, PATTERN_TILES, "", 1);
       emit(g, c);
     }
-  /* The same runs of a block mask, which lets a tile wait with the weights of whole ones; the last one is not whole. Then runs
-   * that are not whole, with NaN in hidden values: a weight that is rescaled must stay hidden. */
+  /* The same runs of a block mask, which lets a tile wait with the weights of whole ones; the last one is not whole. Then
+   * runs that are not whole, with NaN in hidden values: a weight that is rescaled must stay hidden. */
   for (size_t i = 0; i < 3 * COUNT(moving); i++) {
     struct check_case c = plain("values-blocks");
     c.desc.Sq = g->kernel->row_tile + 2;
