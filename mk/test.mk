@@ -62,7 +62,7 @@ $(foreach u,$(UNIT_SRC:tests/unit/test_%.c=%),$(eval suite_$u := $(BUILD)/tests/
   $(eval suite_$u_needs := $(BUILD)/tests/test_$u))
 
 TEST_SUITES += kernels-sanitized
-suite_kernels-sanitized         := $(SAN_ENV) $(SAN_BUILD)/tests/check_kernels --grid emulated --seed $(TEST_SEED)
+suite_kernels-sanitized         := $(SAN_ENV) tests/kernels/in-parts.sh $(SAN_BUILD)/tests/check_kernels --grid emulated --seed $(TEST_SEED)
 suite_kernels-sanitized_needs   := sanitized-tests
 suite_kernels-sanitized_seconds := 600
 

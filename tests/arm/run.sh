@@ -6,7 +6,8 @@ usage() {
   cat <<'END'
 Usage: run.sh PROGRAM [CPU]...
 Runs PROGRAM (check_kernels, static, AArch64) under qemu's user-mode emulation with the emulated grid and every 1009th
-float of exp2, on each CPU, all at once (default: max neoverse-n1 cortex-a57).
+float of exp2, on each CPU, all at once (default: max neoverse-n1 cortex-a57): the whole grid on the first, which should
+have all features, and halves of it on the others, in turns.
 
   --help          this text
 
@@ -35,7 +36,10 @@ if [ -n "$reason" ]; then
 fi
 
 . "$(dirname "$0")/../parts.sh"
+part=(--part 1/1)
 for cpu; do
-  start_part "$cpu" timeout 600 "$qemu" -cpu "$cpu" "$program" --grid emulated --exp2-stride 1009 ${SEED:+--seed "$SEED"}
+  start_part "$cpu" timeout 600 "$qemu" -cpu "$cpu" "$program" --grid emulated --exp2-stride 1009 ${SEED:+--seed "$SEED"} \
+    "${part[@]}"
+  [ "${part[1]}" = 1/2 ] && part=(--part 2/2) || part=(--part 1/2)
 done
 sum_parts
