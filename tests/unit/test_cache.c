@@ -3,7 +3,6 @@
 
 #include "../../dispatch/internal.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -733,33 +732,6 @@ static void nan_in_a_prompt(void **state)
     }
 }
 
-/* Queries of floats that are larger than any bf16, and more than are decoded: one key has all their attention. */
-static void largest_queries(void **state)
-{
-  (void)state;
-  enum { S = 300, KEYS = 40, D = 16, CHOSEN = 7 };
-  for (int stored = ATTN_F32; stored <= ATTN_BF16; stored++) {
-    const attn_cache_desc desc = {.dtype = (attn_dtype)stored, .B = 1, .Hkv = 1, .Dqk = D, .Dv = D, .capacity = KEYS};
-    const attn_desc d = {.B = 1, .Hq = 1, .Sq = S};
-    float *q = calloc(S * D, sizeof *q), k[KEYS * D] = {0}, v[KEYS * D], o[S * D];
-    attn_cache *c;
-    attn_plan *plan;
-    for (int i = 0; i < S; i++) q[i * D] = FLT_MAX;
-    k[CHOSEN * D] = 0x1p-10f;
-    for (int i = 0; i < KEYS * D; i++) v[i] = (float)(i / D);
-    assert_int_equal(attn_cache_create(&c, &desc), ATTN_OK);
-    assert_int_equal(attn_cache_append(c, 0, &(attn_tokens){.dtype = ATTN_F32, .n = KEYS, .k = k, .v = v}), ATTN_OK);
-    assert_int_equal(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_OK);
-    assert_int_equal(attn_run(plan, &(attn_args){.q = q, .o = o}), ATTN_OK);
-    for (int i = 0; i < S * D; i++)
-      if (!(fabsf(o[i] - CHOSEN) < 1e-4f))
-        fail_msg("%s: o[%d][%d] is %g, not %d", attn_plan_kernel(plan), i / D, i % D, (double)o[i], CHOSEN);
-    attn_plan_destroy(plan);
-    attn_cache_destroy(c);
-    free(q);
-  }
-}
-
 /* Tokens of NaN beyond the length, forgotten ones, change no bit: not even beside the last token, an odd one. One query,
  * and more than are decoded. */
 static void forgotten_nan(void **state)
@@ -809,7 +781,6 @@ int main(void)
       cmocka_unit_test(plans_over_caches),
       cmocka_unit_test(chunks_of_prompts),
       cmocka_unit_test(nan_in_a_prompt),
-      cmocka_unit_test(largest_queries),
       cmocka_unit_test(forgotten_nan),
       cmocka_unit_test(odd_groups),
       cmocka_unit_test(long_caches),

@@ -1,10 +1,12 @@
 /* The policy for NaN and infinity, for every variant, kernel and phase: planted into one key or value after the other, they
- * reach exactly those rows that see the key. Who sees what is the oracle's word, and what an infinity makes of a row. */
+ * reach exactly those rows that see the key. Who sees what is the oracle's word, and what an infinity makes of a row.
+ * Nor do the largest numbers become one on the way. */
 #include "problem.h"
 
 #include "../../dispatch/internal.h"
 #include "../../dispatch/problem.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -250,9 +252,36 @@ static void nor_elsewhere_from_caches(void **state)
   assert_true(of_int8 >= (int)(2 * sizeof variants / sizeof *variants));
 }
 
+/* Queries of floats that are larger than any bf16, and more than are decoded: one key has all their attention. */
+static void largest_queries(void **state)
+{
+  (void)state;
+  enum { S = 300, CHOSEN = 7 };
+  for (int stored = ATTN_F32; stored <= ATTN_BF16; stored++) {
+    const attn_cache_desc desc = {.dtype = (attn_dtype)stored, .B = 1, .Hkv = 1, .Dqk = D, .Dv = D, .capacity = KEYS};
+    const attn_desc d = {.B = 1, .Hq = 1, .Sq = S};
+    float *q = calloc(S * D, sizeof *q), k[KEYS * D] = {0}, v[KEYS * D], o[S * D];
+    attn_cache *c;
+    attn_plan *plan;
+    for (int i = 0; i < S; i++) q[i * D] = FLT_MAX;
+    k[CHOSEN * D] = 0x1p-10f;
+    for (int i = 0; i < KEYS * D; i++) v[i] = (float)(i / D);
+    assert_int_equal(attn_cache_create(&c, &desc), ATTN_OK);
+    assert_int_equal(attn_cache_append(c, 0, &(attn_tokens){.dtype = ATTN_F32, .n = KEYS, .k = k, .v = v}), ATTN_OK);
+    assert_int_equal(attn_plan_create_cached(&plan, &d, c, NULL), ATTN_OK);
+    assert_int_equal(attn_run(plan, &(attn_args){.q = q, .o = o}), ATTN_OK);
+    for (int i = 0; i < S * D; i++)
+      if (!(fabsf(o[i] - CHOSEN) < 1e-4f))
+        fail_msg("%s: o[%d][%d] is %g, not %d", attn_plan_kernel(plan), i / D, i % D, (double)o[i], CHOSEN);
+    attn_plan_destroy(plan);
+    attn_cache_destroy(c);
+    free(q);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(they_show_where_they_are_seen_and_nowhere_else),
-                                     cmocka_unit_test(nor_elsewhere_from_caches)};
+                                     cmocka_unit_test(nor_elsewhere_from_caches), cmocka_unit_test(largest_queries)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
