@@ -204,7 +204,8 @@ enum {
   ATTN_KERNEL_PAIRS = 1u << 5,        /* multiplies by dot products of pairs, which ATTN_QUIRK_SLOW_PAIRS is about */
   ATTN_KERNEL_ONLY_CACHES = 1u << 6,  /* reads caches of its dtype, no tensors */
   ATTN_KERNEL_TWO_DIGITS = 1u << 7,   /* rounds weights, and rows of Q in f32 or turned, to two bf16: docs/numerics.md */
-  ATTN_KERNEL_OWN_CACHES = 1u << 8    /* reads caches of its dtype, too, with q and o of any type */
+  ATTN_KERNEL_OWN_CACHES = 1u << 8,   /* reads caches of its dtype, too, with q and o of any type */
+  ATTN_KERNEL_FLUSHES = 1u << 9       /* takes denormal elements or digits, and denormal sums of products, for 0 */
 };
 
 /* Over a cache of such a type, up to so many rows of a head have the kernels that read it as it lies; they can split keys

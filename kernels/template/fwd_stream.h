@@ -66,8 +66,7 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
 }
 
 /* O += P V for row tiles [first, end), whose weights are complete. panels: by slot. */
-static inline void add_group(const struct stream *s, int64_t first, int64_t end, const struct panels *panels, int64_t keys,
-                             bool finite)
+static inline void add_group(const struct stream *s, int64_t first, int64_t end, const struct panels *panels, int64_t keys)
 {
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
@@ -76,7 +75,7 @@ static inline void add_group(const struct stream *s, int64_t first, int64_t end,
       const struct panels seen = panels[slot_of(s, t)];
       float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_of(s, t);
       if (!seen.live) continue;
-      if (!finite && (seen.partial || ALL_CAREFUL))
+      if (s->care & CARE_VALUES && (seen.partial || ALL_CAREFUL))
         value_tile_careful(o, p, P_STRIDE, v, seen.live, keys, width);
       else
         add_values(s, t, o, p, v, seen.live, keys, width);
@@ -85,7 +84,7 @@ static inline void add_group(const struct stream *s, int64_t first, int64_t end,
 }
 
 /* A group's values are added when the tile after it has its scores, and so the group's last tile its weights. */
-static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool finite)
+static inline void stream_block(struct stream *s, int64_t j0, int64_t keys)
 {
   struct panels panels[MOST_GROUP_TILES + 1];
   int64_t first = 0;
@@ -93,11 +92,11 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys, bool
     panels[slot_of(s, t)] = weigh_tile(s, t, j0, keys, weights_of(s, t));
     if (t - first < s->group_tiles) continue;
     if (s->waiting.tile < t) finish_waiting(s);
-    add_group(s, first, t, panels, keys, finite);
+    add_group(s, first, t, panels, keys);
     first = t;
   }
   finish_waiting(s);
-  add_group(s, first, s->tiles, panels, keys, finite);
+  add_group(s, first, s->tiles, panels, keys);
 }
 
 /* Weights that were rounded together, as those of equal scores are, do not sum up to l: O is normalised by what they do sum
@@ -133,21 +132,20 @@ static inline void stream_run(const struct attn_unit *u)
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
   if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);
   memset(s.o, 0, (size_t)(padded * s.values) * sizeof *s.o);
-  bool mends = false;
-  for (int64_t t = 0; t < s.tiles; t++) mends |= !pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
+  unsigned care = 0;
+  for (int64_t t = 0; t < s.tiles; t++) care |= pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
   const int64_t first = s.row[0].first / s.block_keys * s.block_keys, limit = s.row[padded - 1].limit;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = first; j0 < limit; j0 += s.block_keys) {
     const int64_t keys = limit - j0 < s.block_keys ? limit - j0 : s.block_keys;
-    bool finite;
-    s.mends = mends;
+    s.care = care;
     if (READS_CACHES && p->cached) {
-      finite = pack_stored(s.k, s.v, u, j0, keys, s.block_keys, &s.mends);
+      s.care |= pack_stored(s.k, s.v, u, j0, keys, s.block_keys);
     } else {
-      s.mends |= !pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
-      finite = pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
+      s.care |= pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
+      s.care |= pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
     }
-    stream_block(&s, j0, keys, finite);
+    stream_block(&s, j0, keys);
   }
   stream_finish(&s);
 }

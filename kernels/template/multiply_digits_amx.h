@@ -1,10 +1,20 @@
-/* A step of the products of products_amx.h when numbers are two digits (pack_digits.h): 16 pairs of them. For a score all
- * four products of digits are summed, so that nothing is lost; for a value three of them, for second digits of weights by
- * second digits of values are less than O loses when it is stored. */
+/* A step of the products of products_amx.h when numbers are digits (pack_digits.h): 16 pairs of each. Of two digits all
+ * four products are summed for a score, so that nothing is lost; for a value three of them, for second digits of weights by
+ * second digits of values are less than O loses when it is stored. Of three digits all but the three products are summed
+ * that are 2^-24 of a number and less: small ones first, and so that one operand stays where it is from a product to the
+ * next. */
 #ifndef ATTN_MULTIPLY_AMX_H
 #define ATTN_MULTIPLY_AMX_H
 
-enum { STEP = TOGETHER }; /* packed floats of a row: TILE pairs of first digits, then of second ones */
+/* A block's products with V are summed by themselves where the rounding of so many additions to O would show. */
+enum { SUMS_APART = DIGITS > 2 };
+_Static_assert(DIGITS == 2 || (int)BEHIND_P >= (int)BLOCK_KEYS / 2, "room for a block's third digits");
+
+/* Where a digit of weights [j, j + 2 TILE) of a row stands. */
+ALWAYS_INLINE const float *digits_at(const float *row, int64_t j, int digit)
+{
+  return digit == 3 ? row + P_STRIDE - BEHIND_P + j / 2 : row + j + (digit - 1) * TILE;
+}
 
 /* Loads digits of both halves of the rows, or of the columns. */
 #define LOAD_ROWS(from, half, stride, both)                                                                                \
@@ -25,7 +35,8 @@ enum { STEP = TOGETHER }; /* packed floats of a row: TILE pairs of first digits,
     if ((both_rows) && (both_columns)) tile_add_products(3, 5, 7);                                                         \
   } while (0)
 
-/* A score is NaN if an element of its query or its key is Inf or NaN: what it is without digits. */
+/* A score is NaN if an element of its query or its key is Inf or NaN: what it is without digits. NaN becomes such a one as
+ * instructions make, of which pack_two_vectors() can make digits. */
 __attribute__((noinline, cold)) static void mend_scores(const struct stream *s, int64_t t, int64_t j0, int64_t keys,
                                                         float *p, int64_t from, int64_t to)
 {
@@ -39,6 +50,7 @@ __attribute__((noinline, cold)) static void mend_scores(const struct stream *s, 
       if (*score == *score) continue;
       *score = 0;
       for (int64_t d = 0; d < problem->Dqk; d++) *score += q[d] * el_get(k[d * problem->k.d]);
+      if (*score != *score) *score = NAN;
     }
   }
 }
@@ -47,51 +59,91 @@ __attribute__((noinline, cold)) static void mend_scores(const struct stream *s, 
 ALWAYS_INLINE void multiply_scores(const float *q, const float *k, bool both)
 {
   enum { K_BYTES = NR * sizeof(float) };
-  LOAD_ROWS(q + TILE * MR, TILE * TILE, ROW_BYTES, both);
-  LOAD_COLUMNS(k, K_BYTES, true);
+#define QUERIES(digit) LOAD_ROWS(q + ((digit)-1) * TILE * MR, TILE * TILE, ROW_BYTES, both)
+#define KEYS(digit)    LOAD_COLUMNS(k + ((digit)-1) * TILE * NR, K_BYTES, true)
+  QUERIES(DIGITS);
+  KEYS(1);
   MULTIPLY(both, true);
-  LOAD_COLUMNS(k + TILE * NR, K_BYTES, true);
+  if (DIGITS == 3) {
+    QUERIES(2);
+    MULTIPLY(both, true);
+  }
+  KEYS(2);
   MULTIPLY(both, true);
-  LOAD_ROWS(q, TILE * TILE, ROW_BYTES, both);
+  QUERIES(1);
   MULTIPLY(both, true);
-  LOAD_COLUMNS(k, K_BYTES, true);
+  if (DIGITS == 3) {
+    KEYS(3);
+    MULTIPLY(both, true);
+  }
+  KEYS(1);
   MULTIPLY(both, true);
+#undef QUERIES
+#undef KEYS
 }
 
-/* O += P V of a step; rows, columns: there are both halves of them. */
-ALWAYS_INLINE void multiply_values(const float *p, const float *v, int64_t v_bytes, bool rows, bool columns)
+/* O += P V of a step, of keys from j on; p: the tile's weights; rows, columns: there are both halves of them. */
+ALWAYS_INLINE void multiply_values(const float *p, int64_t j, const float *v, int64_t v_bytes, bool rows, bool columns)
 {
   enum { P_BYTES = P_STRIDE * sizeof(float) };
   const int64_t width = v_bytes / (int64_t)sizeof(float);
-  LOAD_ROWS(p + TILE, TILE * P_STRIDE, P_BYTES, rows);
-  LOAD_COLUMNS(v, v_bytes, columns);
+#define WEIGHTS(digit) LOAD_ROWS(digits_at(p, j, digit), TILE *P_STRIDE, P_BYTES, rows)
+#define VALUES(digit)  LOAD_COLUMNS(v + ((digit)-1) * TILE * width, v_bytes, columns)
+  WEIGHTS(DIGITS);
+  VALUES(1);
   MULTIPLY(rows, columns);
-  LOAD_ROWS(p, TILE * P_STRIDE, P_BYTES, rows);
+  if (DIGITS == 3) {
+    WEIGHTS(2);
+    MULTIPLY(rows, columns);
+    VALUES(2);
+    MULTIPLY(rows, columns);
+  }
+  WEIGHTS(1);
   MULTIPLY(rows, columns);
-  LOAD_COLUMNS(v + TILE * width, v_bytes, columns);
+  VALUES(DIGITS);
   MULTIPLY(rows, columns);
+  if (DIGITS == 3) {
+    VALUES(1);
+    MULTIPLY(rows, columns);
+  }
+#undef WEIGHTS
+#undef VALUES
 }
 
 /* The same of one row of weights in all rows of tile 0, and TILE columns of V, of which Inf and NaN are multiplied by first
  * digits only. */
-static inline void multiply_carefully(const float *weights, const float *v, int64_t width)
+static inline void multiply_carefully(const float *weights, int64_t j, const float *v, int64_t width)
 {
-  float first[TILE * TILE], finite[TILE * TILE], second[TILE * TILE];
+  float seen[TILE * TILE], finite[DIGITS][TILE * TILE];
   for (int64_t x = 0; x < TILE; x++) {
-    const float *values = v + x * width;
-    const vf weight = vf_set(weights[x]), seen = vf_hide_pairs(vf_load(values), weight);
-    vf_store(first + x * TILE, seen);
-    vf_store(finite + x * TILE, vf_finite_pairs(seen));
-    vf_store(second + x * TILE, vf_finite_pairs(vf_hide_pairs(vf_load(values + TILE * width), weight)));
+    const vf weight = vf_set(weights[j + x]);
+    vf_store(seen + x * TILE, vf_hide_pairs(vf_load(v + x * width), weight));
+    UNROLLED_FOR (digit, DIGITS)
+      vf_store(finite[digit] + x * TILE, vf_finite_pairs(vf_hide_pairs(vf_load(v + (digit * TILE + x) * width), weight)));
   }
-  tile_load(4, weights + TILE, 0);
-  tile_load(6, finite, ROW_BYTES);
-  tile_add_products(0, 4, 6);
-  tile_load(4, weights, 0);
-  tile_load(6, first, ROW_BYTES);
-  tile_add_products(0, 4, 6);
-  tile_load(6, second, ROW_BYTES);
-  tile_add_products(0, 4, 6);
+#define WEIGHTS(digit) tile_load(4, digits_at(weights, j, digit), 0)
+#define MULTIPLY_BY(values)                                                                                                \
+  do {                                                                                                                     \
+    tile_load(6, values, ROW_BYTES);                                                                                       \
+    tile_add_products(0, 4, 6);                                                                                            \
+  } while (0)
+  WEIGHTS(DIGITS);
+  MULTIPLY_BY(finite[0]);
+  if (DIGITS == 3) {
+    WEIGHTS(2);
+    MULTIPLY_BY(finite[0]);
+    MULTIPLY_BY(finite[1]);
+    WEIGHTS(1);
+    MULTIPLY_BY(finite[1]);
+    MULTIPLY_BY(finite[2]);
+    MULTIPLY_BY(seen);
+  } else {
+    WEIGHTS(1);
+    MULTIPLY_BY(seen);
+    MULTIPLY_BY(finite[1]);
+  }
+#undef WEIGHTS
+#undef MULTIPLY_BY
 }
 
 #undef LOAD_ROWS

@@ -2,7 +2,10 @@
 #ifndef ATTN_MULTIPLY_AMX_H
 #define ATTN_MULTIPLY_AMX_H
 
-enum { STEP = TILE }; /* packed floats of a row */
+enum {
+  STEP = TILE, /* packed floats of a row */
+  SUMS_APART = 0
+};
 
 /* No product of pairs is wrong. */
 static inline void mend_scores(const struct stream *s, int64_t t, int64_t j0, int64_t keys, float *p, int64_t from,
@@ -26,10 +29,11 @@ ALWAYS_INLINE void multiply_scores(const float *q, const float *k, bool both)
   tile_add_products(3, 5, 7);
 }
 
-/* O += P V of a step; rows, columns: there are both halves of them. */
-ALWAYS_INLINE void multiply_values(const float *p, const float *v, int64_t v_bytes, bool rows, bool columns)
+/* O += P V of a step, of keys from j on; p: the tile's weights; rows, columns: there are both halves of them. */
+ALWAYS_INLINE void multiply_values(const float *p, int64_t j, const float *v, int64_t v_bytes, bool rows, bool columns)
 {
   enum { P_BYTES = P_STRIDE * sizeof(float) };
+  p += weights_at(j);
   tile_load(4, p, P_BYTES);
   tile_load(6, v, v_bytes);
   tile_add_products(0, 4, 6);
@@ -44,8 +48,9 @@ ALWAYS_INLINE void multiply_values(const float *p, const float *v, int64_t v_byt
 }
 
 /* The same of one row of weights in all rows of tile 0, and TILE columns of V. */
-static inline void multiply_carefully(const float *weights, const float *v, int64_t width)
+static inline void multiply_carefully(const float *weights, int64_t j, const float *v, int64_t width)
 {
+  weights += weights_at(j);
   float square[TILE * TILE];
   for (int64_t x = 0; x < TILE; x++) vf_store(square + x * TILE, vf_hide_pairs(vf_load(v + x * width), vf_set(weights[x])));
   tile_load(4, weights, 0);

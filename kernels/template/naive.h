@@ -110,14 +110,14 @@ static inline void naive_values(struct naive *n, bool hides)
   const element *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = 0; j0 < p->Skv; j0 += NAIVE_KEYS) {
     const int64_t keys = p->Skv - j0 < NAIVE_KEYS ? p->Skv - j0 : NAIVE_KEYS;
-    const bool finite = pack_v(n->kv, v + j0 * p->v.s, &p->v, keys, NAIVE_KEYS, p->Dv);
+    const unsigned care = pack_v(n->kv, v + j0 * p->v.s, &p->v, keys, NAIVE_KEYS, p->Dv);
     for (int64_t left = 0; left < n->values; left += NR) {
       const int64_t width = n->values - left < NR ? n->values - left : NR;
       const float *panel = n->kv + left * NAIVE_KEYS;
       for (int64_t t = 0; t < n->tiles; t++) {
         const float *weights = n->s + t * MR * n->stride + j0;
         float *o = n->o + tile_row_at(t, 0, left, n->values);
-        if (hides && !finite)
+        if (hides && care & CARE_VALUES)
           value_tile_careful(o, weights, n->stride, panel, UINT32_MAX, keys, width);
         else
           naive_value_tile(o, weights, n->stride, panel, keys, width);

@@ -7,6 +7,7 @@
 #ifndef ATTN_PACK_H
 #define ATTN_PACK_H
 
+#include "care.h"
 #include "edge.h"
 #include "load_as.h"
 
@@ -16,6 +17,7 @@ enum {
   PACKED = 1,                               /* elements to a packed float */
   ALL_CAREFUL = 0,                          /* values that are not finite need care even if no key is hidden */
   READS_CACHES = ELEMENT_DTYPE == ATTN_F32, /* Q and O are of any type then */
+  BEHIND_P = 0,                             /* floats of a row of P behind its scores, for the packing to use */
 };
 static inline int64_t packed(int64_t n) { return n; }
 
@@ -34,8 +36,8 @@ static inline vf load_query(const struct attn_unit *u, int64_t at)
 
 /* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The
  * columns of a block of TB overlap where TB is no divisor of MR: each is right before the next begins, so up to TB floats
- * behind the tile may change. Returns whether products will be right; so does pack_k(). */
-static inline bool pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
+ * behind the tile may change. Returns what products must take care of; so do pack_k() and pack_v(). */
+static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
 {
   enum { ROWS = (MR + TB - 1) / TB * TB };
   const struct attn_problem *p = u->problem;
@@ -60,13 +62,13 @@ static inline bool pack_q(float *restrict dst, const struct attn_unit *u, int64_
     for (int64_t i = 0; i < MR; i++)
       dst[d * MR + i] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;
   for (int64_t i = 0; p->rope && i < rows; i++) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
-  return true;
+  return 0;
 }
 
 /* Keys [0, n) of a block; the last panel is filled up with 0. TB rows at a time, which are read from end to end, while the
  * next TB are asked for: too many short streams for the hardware's prefetcher. */
-static inline bool pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
-                          int64_t depth)
+static inline unsigned pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
+                              int64_t depth)
 {
   enum { LINE = 64 / sizeof(element) };
   const int64_t whole_rows = stride->d == 1 ? n / TB * TB : 0, whole_depth = depth / TB * TB;
@@ -86,7 +88,7 @@ static inline bool pack_k(float *restrict dst, const element *restrict src, cons
   }
   for (int64_t j = n; j % NR; j++)
     for (int64_t d = 0; d < depth; d++) dst[j / NR * NR * depth + d * NR + j % NR] = 0;
-  return true;
+  return 0;
 }
 
 /* What the QK tile makes of a packed Q needs nothing more. */
@@ -117,9 +119,9 @@ static inline void scale_weights(float *p, int64_t i, int64_t stride, int64_t n,
   for (int64_t j = 0; j < n; j++) p[i * stride + j] *= factor;
 }
 
-/* Values of keys [0, n), written for a block of `keys`. Returns whether all of them are finite. */
-static inline bool pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
-                          int64_t keys, int64_t width)
+/* Values of keys [0, n), written for a block of `keys`. */
+static inline unsigned pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
+                              int64_t keys, int64_t width)
 {
   const int64_t whole = stride->d == 1 ? width / NR * NR : 0; /* columns that need no care */
   vf far = vf_zero();
@@ -138,7 +140,7 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
       vf_store(dst + left * keys + j * padded + d - left, x);
     }
   }
-  return !vf_any_beyond(far, FLT_MAX);
+  return vf_any_beyond(far, FLT_MAX) ? CARE_VALUES : 0;
 }
 
 /* O += P V for a block that holds NaN or Inf in V: a hidden key (weight -0) must not be multiplied. One value panel of

@@ -5,6 +5,7 @@
 #define ATTN_PACK_CACHED_H
 
 #include "../reference/half.h"
+#include "care.h"
 #include "edge.h"
 
 #include <float.h>
@@ -39,9 +40,8 @@ ALWAYS_INLINE void pack_stored_k(const attn_dtype dtype, float *restrict dst, co
   }
 }
 
-/* Returns whether all values are finite. */
-ALWAYS_INLINE bool pack_stored_v(const attn_dtype dtype, float *restrict dst, const struct attn_unit *u, int64_t j0,
-                                 int64_t n, int64_t keys, int64_t width)
+ALWAYS_INLINE unsigned pack_stored_v(const attn_dtype dtype, float *restrict dst, const struct attn_unit *u, int64_t j0,
+                                     int64_t n, int64_t keys, int64_t width)
 {
   const struct attn_problem *p = u->problem;
   vf far = vf_zero();
@@ -59,14 +59,14 @@ ALWAYS_INLINE bool pack_stored_v(const attn_dtype dtype, float *restrict dst, co
       vf_store(dst + left * keys + j * padded + d - left, x);
     }
   }
-  return !vf_any_beyond(far, FLT_MAX);
+  return vf_any_beyond(far, FLT_MAX) ? CARE_VALUES : 0;
 }
 
 /* Keys [j0, j0 + n) of the unit's sequence and head; V is written for a block of `keys`. A function of its own for each
  * type. */
 #define DEFINE_PACK_STORED(name, dtype)                                                                                    \
-  __attribute__((noinline)) static bool name(float *restrict k, float *restrict v, const struct attn_unit *u, int64_t j0,  \
-                                             int64_t n, int64_t keys)                                                      \
+  __attribute__((noinline)) static unsigned name(float *restrict k, float *restrict v, const struct attn_unit *u,          \
+                                                 int64_t j0, int64_t n, int64_t keys)                                      \
   {                                                                                                                        \
     pack_stored_k(dtype, k, u, j0, n, u->problem->Dqk);                                                                    \
     return pack_stored_v(dtype, v, u, j0, n, keys, u->problem->Dv);                                                        \
@@ -75,11 +75,9 @@ DEFINE_PACK_STORED(pack_stored_f32, ATTN_F32)
 DEFINE_PACK_STORED(pack_stored_f16, ATTN_F16)
 DEFINE_PACK_STORED(pack_stored_bf16, ATTN_BF16)
 
-/* Returns whether all values are finite. *mends: see pack_digits.h. */
-static inline bool pack_stored(float *restrict k, float *restrict v, const struct attn_unit *u, int64_t j0, int64_t n,
-                               int64_t keys, bool *mends)
+static inline unsigned pack_stored(float *restrict k, float *restrict v, const struct attn_unit *u, int64_t j0, int64_t n,
+                                   int64_t keys)
 {
-  (void)mends;
   const attn_dtype dtype = u->problem->kv_dtype;
   return (dtype == ATTN_F32   ? pack_stored_f32
           : dtype == ATTN_F16 ? pack_stored_f16

@@ -12,6 +12,7 @@
 #ifndef ATTN_PACK_H
 #define ATTN_PACK_H
 
+#include "care.h"
 #include "edge.h"
 
 #include <float.h>
@@ -20,7 +21,7 @@
 #ifndef ATTN_QUERY_PAIRS
 #define ATTN_QUERY_PAIRS ATTN_PAIRS
 #endif
-enum { PACKED = 2, ALL_CAREFUL = 0, READS_CACHES = 0, TOGETHER = ATTN_PAIRS, OF_QUERY = ATTN_QUERY_PAIRS };
+enum { PACKED = 2, ALL_CAREFUL = 0, READS_CACHES = 0, BEHIND_P = 0, TOGETHER = ATTN_PAIRS, OF_QUERY = ATTN_QUERY_PAIRS };
 _Static_assert(NR % (2 * VL) == 0, "a panel's weights are packed two vectors at a time");
 _Static_assert(OF_QUERY % TOGETHER == 0 && NR % (PACKED * OF_QUERY) == 0, "neighbouring panels leave no gap");
 
@@ -56,7 +57,7 @@ static inline float pair_at(const element *row, int64_t step, int64_t n, int64_t
   return pair_of(2 * n < depth ? row[2 * n * step] : 0, 2 * n + 1 < depth ? row[(2 * n + 1) * step] : 0);
 }
 
-static inline bool pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
+static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
 {
   const struct attn_problem *p = u->problem;
   for (int64_t i = 0; i < MR; i++) {
@@ -65,7 +66,7 @@ static inline bool pack_q(float *restrict dst, const struct attn_unit *u, int64_
     for (int64_t n = 0; n < whole; n += OF_QUERY) memcpy(dst + query_place(n, i), src + 2 * n, OF_QUERY * sizeof *dst);
     for (int64_t n = whole; n < packed(p->Dqk); n++) dst[query_place(n, i)] = src ? pair_at(src, p->q.d, n, p->Dqk) : 0;
   }
-  return true;
+  return 0;
 }
 
 /* Whole blocks of TB rows and TB pairs; returns how many pairs of those rows are done. */
@@ -94,8 +95,8 @@ static inline int64_t pack_k_blocks(float *restrict dst, const element *restrict
   return whole;
 }
 
-static inline bool pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
-                          int64_t depth)
+static inline unsigned pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
+                              int64_t depth)
 {
   const int64_t whole_rows = stride->d == 1 ? n / TB * TB : 0, pairs = packed(depth);
   const int64_t whole = pack_k_blocks(dst, src, stride->s, whole_rows, depth);
@@ -104,7 +105,7 @@ static inline bool pack_k(float *restrict dst, const element *restrict src, cons
     for (int64_t x = j < whole_rows ? whole : 0; x < pairs; x++)
       panel[pair_place(x, j % NR, NR)] = j < n ? pair_at(src + j * stride->s, stride->d, x, depth) : 0;
   }
-  return true;
+  return 0;
 }
 
 static inline vf scaled_score(vf score, float factor) { return vf_mul(score, vf_set(factor)); }
@@ -117,9 +118,11 @@ static inline float *packed_row(float *p, int64_t i, int64_t stride)
   return p + i / TOGETHER * TOGETHER * stride + i % TOGETHER * TOGETHER;
 }
 
-/* Packs weights [j, j + 2 VL) of a row that keeps them at `at`. Returns sum + those, as packed. */
-static inline vf pack_two_vectors(float *at, int64_t j, vf low, vf high, vf sum)
+/* Packs weights [j, j + 2 VL) of a row that keeps them at `at`, rows `stride` floats apart. Returns sum + those, as packed.
+ */
+static inline vf pack_two_vectors(float *at, int64_t stride, int64_t j, vf low, vf high, vf sum)
 {
+  (void)stride;
   const vf pairs = vf_pairs_of(low, high);
   vf_store_weights(at + weights_at(j), pairs);
   return vf_step(pairs, vf_pairs_of_ones(), sum);
@@ -130,7 +133,8 @@ static inline vf pack_weights(float *p, int64_t i, int64_t stride, int64_t from,
   const float *row = p + i * stride;
   float *at = packed_row(p, i, stride);
   vf sum = vf_zero();
-  for (int64_t j = from; j < to; j += 2 * VL) sum = pack_two_vectors(at, j, vf_load(row + j), vf_load(row + j + VL), sum);
+  for (int64_t j = from; j < to; j += 2 * VL)
+    sum = pack_two_vectors(at, stride, j, vf_load(row + j), vf_load(row + j + VL), sum);
   return sum;
 }
 
@@ -143,8 +147,8 @@ static inline void scale_weights(float *p, int64_t i, int64_t stride, int64_t n,
   }
 }
 
-static inline bool pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
-                          int64_t keys, int64_t width)
+static inline unsigned pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
+                              int64_t keys, int64_t width)
 {
   vf far = vf_zero();
   for (int64_t j = 0; j < PACKED * packed(n); j += 2 * TOGETHER)
@@ -162,7 +166,7 @@ static inline bool pack_v(float *restrict dst, const element *restrict src, cons
       }
       vf_store_pairs(dst + left * packed(keys) + pair_place(j / 2, d - left, padded), pairs);
     }
-  return !vf_any_beyond(far, FLT_MAX);
+  return vf_any_beyond(far, FLT_MAX) ? CARE_VALUES : 0;
 }
 
 #ifndef ATTN_PRODUCTS_BY_TILES

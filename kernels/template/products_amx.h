@@ -52,7 +52,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
 {
   const int64_t depth = packed(s->unit->problem->Dqk);
   multiply_panels(p + from, s->q + t * MR * depth, s->k + from * depth, depth, (to - from) / NR, rows_of(s, t) > TILE);
-  if (s->mends) mend_scores(s, t, j0, keys, p, from, to);
+  if (s->care & CARE_SCORES) mend_scores(s, t, j0, keys, p, from, to);
   return true;
 }
 
@@ -65,15 +65,16 @@ static inline void scale_run(struct stream *s, int64_t t, float *p, int64_t from
     }
 }
 
-/* Row i's packed weights of its raw scores p[from..to), all visible, in two passes: scores, and whether all are surely
- * plain; then what weigh_row() and pack_row() make of them, bit for bit. False: scores are left. */
-static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+/* Row i's packed weights of its raw scores p[from..to), of which [end, to) are hidden and no others, in two passes: scores,
+ * and whether all are surely plain; then what weigh_row() and pack_row() make of them, bit for bit. False: scores are left.
+ */
+static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to, int64_t end)
 {
   const int64_t r = t * MR + i;
-  const vf factor = vf_set(s->unit->problem->q_factor), max = vf_set(s->max[r]);
+  const vf factor = vf_set(s->unit->problem->q_factor);
   float *const row = p + i * P_STRIDE, *const packed_row_at = packed_row(p, i, P_STRIDE);
   vf most[NV], least[NV], sum[NV], sum_of_packed = vf_zero();
-  UNROLLED_FOR (l, NV) most[l] = least[l] = max, sum[l] = vf_zero();
+  UNROLLED_FOR (l, NV) most[l] = vf_set(-FLT_MAX), least[l] = vf_set(FLT_MAX), sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) {
       const vf x = vf_mul(vf_load(row + j + l * VL), factor);
@@ -82,16 +83,22 @@ static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, i
       vf_store(row + j + l * VL, x);
     }
   UNROLLED_FOR (l, NV) most[0] = vf_max(most[0], most[l]), least[0] = vf_min(least[0], least[l]);
+  if (s->max[r] == NO_KEYS) {
+    set_scores(row, end, to, vf_set(-INFINITY));
+    follow_max(s, t, i, row, from, to);
+  }
+  const vf max = vf_set(s->max[r]);
   if (s->max[r] == NO_KEYS || vf_any_above(vf_sub(most[0], max), RAISE - 1) ||
       vf_any_above(vf_sub(max, least[0]), DEPTH - 1))
     return false;
+  set_scores(row, end, to, vf_set(s->max[r] - DEPTH));
   for (int64_t j = from; j < to; j += NR) {
     vf weight[NV];
     UNROLLED_FOR (l, NV) {
       weight[l] = vf_exp2_scaled(vf_sub(vf_load(row + j + l * VL), max));
       sum[l] = vf_add(sum[l], weight[l]);
     }
-    sum_of_packed = pack_two_vectors(packed_row_at, j, weight[0], weight[1], sum_of_packed);
+    sum_of_packed = pack_two_vectors(packed_row_at, P_STRIDE, j, weight[0], weight[1], sum_of_packed);
   }
   add_sums(s->sum + r * VL, sum);
   add_packed_sum(s, r, sum_of_packed);
@@ -101,13 +108,38 @@ static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, i
 /* The weights of tile t, whose rows see all keys [from, end) and none of [end, to). */
 static inline bool take_weights(struct stream *s, int64_t t, float *p, int64_t from, int64_t to, int64_t end)
 {
-  if (end < to) return false;
   for (int64_t i = 0; i < MR; i++) {
-    if (weigh_raw(s, t, i, p, from, to)) continue;
+    if (weigh_raw(s, t, i, p, from, to, end)) continue;
     weigh_row(s, t, i, p + i * P_STRIDE, from, to, end);
     pack_row(s, t, i, p, from, to);
   }
   return true;
+}
+
+/* Tile `number` begins with the sums at `at`, or with 0 if a block is summed apart; then they are those and the tile's. */
+#define OPEN_SUMS(number, at, bytes)                                                                                       \
+  do {                                                                                                                     \
+    if (SUMS_APART)                                                                                                        \
+      tile_zero(number);                                                                                                   \
+    else                                                                                                                   \
+      tile_load(number, at, bytes);                                                                                        \
+  } while (0)
+#define CLOSE_SUMS(number, at, bytes)                                                                                      \
+  do {                                                                                                                     \
+    float *const sums = at;                                                                                                \
+    if (SUMS_APART) {                                                                                                      \
+      float apart[TILE * TILE] __attribute__((aligned(64)));                                                               \
+      tile_store(apart, ROW_BYTES, number);                                                                                \
+      add_rows(sums, (bytes) / (int64_t)sizeof *sums, apart);                                                              \
+    } else {                                                                                                               \
+      tile_store(sums, bytes, number);                                                                                     \
+    }                                                                                                                      \
+  } while (0)
+
+static inline void add_rows(float *sums, int64_t stride, const float *apart)
+{
+  for (int64_t i = 0; i < TILE; i++)
+    vf_store(sums + i * stride, vf_add(vf_load(sums + i * stride), vf_load(apart + i * TILE)));
 }
 
 /* O += P V of row tile t over the live panels, for one panel of `width` columns: NR or TILE. */
@@ -117,19 +149,19 @@ __attribute__((noinline)) static void add_values(const struct stream *s, int64_t
   const int64_t v_bytes = width * (int64_t)sizeof(float);
   const bool rows = rows_of(s, t) > TILE, columns = width > TILE;
   float *const lower = o + TILE * width;
-  tile_load(0, o, v_bytes);
-  if (columns) tile_load(1, o + TILE, v_bytes);
-  if (rows) tile_load(2, lower, v_bytes);
-  if (rows && columns) tile_load(3, lower + TILE, v_bytes);
+  OPEN_SUMS(0, o, v_bytes);
+  if (columns) OPEN_SUMS(1, o + TILE, v_bytes);
+  if (rows) OPEN_SUMS(2, lower, v_bytes);
+  if (rows && columns) OPEN_SUMS(3, lower + TILE, v_bytes);
   while (live) {
     int64_t from, to;
     live = next_run(live, keys, &from, &to);
-    for (int64_t j = packed(from); j < packed(to); j += STEP) multiply_values(p + j, v + j * width, v_bytes, rows, columns);
+    for (int64_t j = from; j < to; j += 2 * TILE) multiply_values(p, j, v + packed(j) * width, v_bytes, rows, columns);
   }
-  tile_store(o, v_bytes, 0);
-  if (columns) tile_store(o + TILE, v_bytes, 1);
-  if (rows) tile_store(lower, v_bytes, 2);
-  if (rows && columns) tile_store(lower + TILE, v_bytes, 3);
+  CLOSE_SUMS(0, o, v_bytes);
+  if (columns) CLOSE_SUMS(1, o + TILE, v_bytes);
+  if (rows) CLOSE_SUMS(2, lower, v_bytes);
+  if (rows && columns) CLOSE_SUMS(3, lower + TILE, v_bytes);
 }
 
 /* The same where V is not finite: the values of a row's hidden keys (weight -0) are taken for 0. Row by row, each as all 16
@@ -143,14 +175,14 @@ __attribute__((noinline, cold)) static void value_tile_careful(float *o, const f
     const float *row = p + i * p_stride;
     for (int64_t d = 0; d < width; d += TILE) {
       float *at = o + i * width + d;
-      tile_load(0, at, 0);
+      OPEN_SUMS(0, at, 0);
       for (uint32_t rest = live; rest;) {
         int64_t from, to;
         rest = next_run(rest, keys, &from, &to);
-        for (int64_t j = packed(from); j < packed(to); j += STEP) multiply_carefully(row + j, v + j * width + d, width);
+        for (int64_t j = from; j < to; j += 2 * TILE) multiply_carefully(row, j, v + packed(j) * width + d, width);
       }
       tile_store(sums, ROW_BYTES, 0);
-      vf_store(at, vf_load(sums));
+      vf_store(at, SUMS_APART ? vf_add(vf_load(at), vf_load(sums)) : vf_load(sums));
     }
   }
 }

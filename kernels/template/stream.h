@@ -6,9 +6,9 @@
 #include "../kernel.h"
 
 enum {
-  BLOCK_KEYS = 256,           /* at most, for any head size; a bit of 32 for each panel of NR */
-  P_STRIDE = BLOCK_KEYS + 16, /* not a power of two: rows of P fall into different cache sets */
-  GROUP_TILES = 96 / MR,      /* row tiles whose P is alive at a time, if the plan does not say */
+  BLOCK_KEYS = 256,                      /* at most, for any head size; a bit of 32 for each panel of NR */
+  P_STRIDE = BLOCK_KEYS + 16 + BEHIND_P, /* not a power of two: rows of P fall into different cache sets */
+  GROUP_TILES = 96 / MR,                 /* row tiles whose P is alive at a time, if the plan does not say */
   MOST_GROUP_TILES = 384 / MR,
   UNIT_ROWS = 2112 / MR * MR
 };
@@ -26,7 +26,7 @@ struct stream {
   float *o;          /* output.h: tile by tile */
   float *k, *v;      /* the block, packed */
   float *p;          /* [group_tiles + 1][MR][P_STRIDE] scores, then weights: see slot_of() */
-  bool mends;        /* some products of the block are wrong: pack_digits.h */
+  unsigned care;     /* what products of the block must take care of: care.h */
   float *highest;    /* [MR][VL] of a tile's shifted scores: weigh.h */
   float *lanes;      /* [MR][NV][VL] sums of the weights of the tile that waits */
   struct waiting {

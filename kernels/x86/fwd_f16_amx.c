@@ -1,6 +1,6 @@
 /* Streaming attention in f16 with tile registers (AMX) that multiply bf16: each number is two digits. Softmax and masks are
  * those of fwd_bf16_amx.c. */
-#define ATTN_DIGITS
+#define ATTN_DIGITS 2
 #include "vec_amx.h"
 
 #include "../template/element_f16.h"

@@ -23,18 +23,6 @@ static inline vf vf_pair_second(vf pairs)
   return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32((int)0xffff0000u)));
 }
 
-/* The first and the second VL of the numbers that vf_pairs_of() made pairs of. */
-static inline vf vf_pairs_low(vf pairs)
-{
-  const __m256i half = _mm512_castsi512_si256(_mm512_castps_si512(pairs));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
-}
-static inline vf vf_pairs_high(vf pairs)
-{
-  const __m256i half = _mm512_extracti64x4_epi64(_mm512_castps_si512(pairs), 1);
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
-}
-
 /* Lane by lane, rounded to nearest even; exact for numbers that are bf16 already. */
 static inline vf vf_pair_up(vf first, vf second)
 {

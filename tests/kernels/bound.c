@@ -63,23 +63,33 @@ double bound_stored(attn_dtype dtype, double exact, double bound)
   }
 }
 
-void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
-                        const double *o_row, const double *probabilities, double *bound)
+double bound_flushes(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
+                     const double *o_row, const double *probabilities, double *bound)
 {
   const int64_t q = b * p->q.b + h * p->q.h + i * p->q.s, k = b * p->k.b + h / p->G * p->k.h;
   const int64_t v = b * p->v.b + h / p->G * p->v.h;
+  double worst = 0;
   for (int64_t j = 0; j < p->Skv; j++) {
     if (!(probabilities[j] > 0)) continue;
-    double lost = 0; /* of the score, by flushing */
+    double lost = 0;
     for (int64_t d = 0; d < p->Dqk; d++)
       lost += fabs((double)attn_element_get(p->dtype, args->q, q + d * p->q.d)) +
               fabs((double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d));
-    const double spread = probabilities[j] * 2 * 0x1p-126 * fabs(p->scale) * lost;
-    for (int64_t d = 0; d < p->Dv; d++) {
-      const double x = value(p, args, v + j * p->v.s + d * p->v.d);
-      bound[d] += 0x1p-8 * probabilities[j] * x + spread * (x + fabs(o_row[d])) + 0x1p-125;
-    }
+    const double delta = 2 * 0x1p-126 * fabs(p->scale) * lost, spread = probabilities[j] * expm1(2 * fmin(delta, 20));
+    worst = fmax(worst, delta);
+    for (int64_t d = 0; d < p->Dv; d++)
+      bound[d] += spread * (value(p, args, v + j * p->v.s + d * p->v.d) + fabs(o_row[d])) + 0x1p-125;
   }
+  return worst;
+}
+
+void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h,
+                        const double *probabilities, double *bound)
+{
+  const int64_t v = b * p->v.b + h / p->G * p->v.h;
+  for (int64_t j = 0; j < p->Skv; j++)
+    for (int64_t d = 0; probabilities[j] > 0 && d < p->Dv; d++)
+      bound[d] += 0x1p-8 * probabilities[j] * value(p, args, v + j * p->v.s + d * p->v.d);
 }
 
 double bound_two_digits(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,
@@ -92,17 +102,17 @@ double bound_two_digits(const struct attn_problem *p, const attn_args *args, int
   double worst = 0;
   for (int64_t j = 0; j < p->Skv; j++) {
     if (!(probabilities[j] > 0)) continue;
-    double delta = 0; /* of the score: by rounding, and by flushing */
+    double delta = 0; /* of the score */
     for (int64_t d = 0; d < p->Dqk; d++) {
       const double x = fabs((double)attn_element_get(p->dtype, args->q, q + d * p->q.d));
       const double y = fabs((double)attn_element_get(p->dtype, args->k, k + j * p->k.s + d * p->k.d));
-      delta += fabs(p->scale) * (rounded * x * y + 2 * 0x1p-126 * (x + y));
+      delta += fabs(p->scale) * rounded * x * y;
     }
     const double spread = probabilities[j] * expm1(2 * fmin(delta, 20));
     worst = fmax(worst, delta);
     for (int64_t d = 0; d < p->Dv; d++) {
       const double x = value(p, args, v + j * p->v.s + d * p->v.d);
-      bound[d] += (0x1p-17 + left_out) * probabilities[j] * x + spread * (x + fabs(o_row[d])) + 0x1p-125;
+      bound[d] += (0x1p-17 + left_out) * probabilities[j] * x + spread * (x + fabs(o_row[d]));
     }
   }
   return worst;

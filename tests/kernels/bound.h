@@ -32,14 +32,18 @@ double bound_ordinary(const struct attn_problem *problem); /* relative to max|O|
 double bound_row(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                  const double *o_row, const double *probabilities, double lse, double *bound);
 
-/* Adds the error of rounding weights to bf16 (ATTN_KERNEL_BF16_WEIGHTS): 2^-8 of each, and denormal elements of Q, K and V
- * taken for 0. */
-void bound_bf16_weights(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
-                        const double *o_row, const double *probabilities, double *bound);
+/* Adds what denormal numbers that are taken for 0 (ATTN_KERNEL_FLUSHES) amount to: up to 2^-126 of each element of Q, K and
+ * V, and of their products' sums. Returns what that does to LSE. */
+double bound_flushes(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
+                     const double *o_row, const double *probabilities, double *bound);
+
+/* Adds the error of rounding weights to bf16 (ATTN_KERNEL_BF16_WEIGHTS): 2^-8 of each. */
+void bound_bf16_weights(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h,
+                        const double *probabilities, double *bound);
 
 /* Adds the error of two digits of bf16 (ATTN_KERNEL_TWO_DIGITS): 2^-17 of each weight, 2^-16 of it more where values have
  * two digits, too (f16 tensors), and 2^-17 of each element of Q that is f32 or turned; turned, of both that it is made of.
- * Denormal elements and sums are taken for 0. Returns what that does to LSE. */
+ * Returns what that does to LSE. */
 double bound_two_digits(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                         const double *o_row, const double *probabilities, double *bound);
 

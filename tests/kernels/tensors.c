@@ -173,6 +173,17 @@ static bool seen_by_any(const struct tensors *t, int64_t b, int64_t hkv, int64_t
   return false;
 }
 
+/* NaN in four ways: as instructions make it, with all bits set, of either sign, and one that is not quiet. */
+static void put_nan(attn_dtype dtype, void *base, int64_t at)
+{
+  static const uint32_t f32[] = {0x7fc00000, 0x7fffffff, 0xffffffff, 0x7f800001};
+  static const uint16_t f16[] = {0x7e00, 0x7fff, 0xffff, 0x7c01}, bf16[] = {0x7fc0, 0x7fff, 0xffff, 0x7f81};
+  if (dtype == ATTN_F32)
+    memcpy((float *)base + at, &f32[at % 4], sizeof *f32);
+  else
+    ((uint16_t *)base)[at] = (dtype == ATTN_F16 ? f16 : bf16)[at % 4];
+}
+
 static void sow(struct tensors *t, const struct check_case *c, struct rng *r)
 {
   const struct attn_problem *p = &t->problem;
@@ -196,9 +207,9 @@ static void sow(struct tensors *t, const struct check_case *c, struct rng *r)
   const int64_t at_v = b * p->v.b + h * p->v.h + j * p->v.s + rng_below(r, p->Dv) * p->v.d;
   const int64_t at_q = b * p->q.b + h * p->G * p->q.h + rng_below(r, p->Sq) * p->q.s + rng_below(r, p->Dqk) * p->q.d;
   switch (c->plant) {
-  case PLANT_NAN_Q: attn_element_put(p->dtype, q, at_q, NAN); break;
-  case PLANT_NAN_K: attn_element_put(p->dtype, k, at_k, NAN); break;
-  case PLANT_NAN_V: attn_element_put(p->dtype, v, at_v, NAN); break;
+  case PLANT_NAN_Q: put_nan(p->dtype, q, at_q); break;
+  case PLANT_NAN_K: put_nan(p->dtype, k, at_k); break;
+  case PLANT_NAN_V: put_nan(p->dtype, v, at_v); break;
   case PLANT_INF_V: attn_element_put(p->dtype, v, at_v, j % 2 ? INFINITY : -INFINITY); break;
   case PLANT_INF_K: attn_element_put(p->dtype, k, at_k, j % 2 ? INFINITY : -INFINITY); break;
   default: break;

@@ -60,8 +60,8 @@ static bool is_ordinary(const struct check_case *c)
          c->pattern != PATTERN_LOWEST && (c->plant == PLANT_NONE || c->plant == PLANT_HIDDEN);
 }
 
-/* Compares the outputs with the oracle. max|O| of a tensor of a handful of elements may be next to nothing by cancellation;
- * below 64 elements max|V| takes its place. */
+/* Compares the outputs with the oracle. max|O| of a tensor of a handful of elements, or of columns, whose rows may all be
+ * alike, may be next to nothing by cancellation; below 64 elements or 4 columns max|V| takes its place. */
 static bool compare(const struct attn_kernel *kernel, const struct tensors *t, const struct check_case *c,
                     struct verdict *verdict)
 {
@@ -72,7 +72,7 @@ static bool compare(const struct attn_kernel *kernel, const struct tensors *t, c
   if (!row) abort();
   double *bound = row + p->Dv, *scores = bound + p->Dv, lse, lse_bound = 0, scale = 0;
   if (ordinary) {
-    const bool few = p->B * p->Hq * p->Sq * p->Dv < 64;
+    const bool few = p->B * p->Hq * p->Sq * p->Dv < 64 || p->B * p->Hkv * p->Dv < 4;
     scale = few ? largest_seen(p, t->args.v, &p->v, p->Hkv, p->Skv, p->Dv) : largest_seen(p, o, &p->o, p->Hq, p->Sq, p->Dv);
   }
   for (int64_t b = 0; b < p->B && verdict->ok; b++)
@@ -85,7 +85,8 @@ static bool compare(const struct attn_kernel *kernel, const struct tensors *t, c
         } else {
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
-        if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, i, row, scores, bound);
+        if (kernel->flags & ATTN_KERNEL_FLUSHES) lse_bound += bound_flushes(p, &t->args, b, h, i, row, scores, bound);
+        if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, scores, bound);
         if (kernel->flags & ATTN_KERNEL_TWO_DIGITS) lse_bound += bound_two_digits(p, &t->args, b, h, i, row, scores, bound);
         if (kernel->flags & ATTN_KERNEL_16BIT_ROWS)
           lse_bound += bound_16bit_rows(p, &t->args, b, h, i, row, scores, kernel->step_keys, bound);

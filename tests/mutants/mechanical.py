@@ -37,7 +37,7 @@ def sanitized(*commands):  # (a static program cannot be)
 
 
 FWD, DECODE, SCALAR = harness("fwd_f32_avx512"), harness("decode_f32_avx512"), harness("fwd_f32_scalar")
-AMX, DIGITS = harness("fwd_bf16_amx"), harness("fwd_f16_amx")
+AMX, DIGITS = harness("fwd_bf16_amx"), harness("fwd_f16_amx", "fwd_f32_amx")
 PAIRS, MMLA, QUADS = harness("fwd_bf16_avx512bf16"), harness("fwd_bf16_neonbf16"), harness("decode_i8_avx512")
 # What sees the dispatcher as a whole, after the tests of a file itself; last what reads and writes beyond its memory.
 API = tests("errors", "limits", "api", "select", "tuning", "cache", "scores", "sequences", "merge", "rope", "threads") + [harness("fwd_f32_avx2", "decode_f32_avx2")]
@@ -54,14 +54,14 @@ FILES = [
     ("kernels/template/products.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/products_amx.h", ["kernels/x86/fwd_bf16_amx"], [AMX]),
     ("kernels/template/multiply_pairs_amx.h", ["kernels/x86/fwd_bf16_amx"], [AMX]),
-    ("kernels/template/multiply_digits_amx.h", ["kernels/x86/fwd_f16_amx"], [DIGITS]),
+    ("kernels/template/multiply_digits_amx.h", ["kernels/x86/fwd_f16_amx", "kernels/x86/fwd_f32_amx"], [DIGITS]),
     ("kernels/template/value_tile.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/stream.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/weigh.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/panels.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/pack.h", ["kernels/x86/fwd_f32_avx512"], [FWD, ["test_rope"]]),
     ("kernels/template/pack_pairs.h", ["kernels/x86/fwd_bf16_avx512bf16"], [PAIRS, ["test_rope"]]),
-    ("kernels/template/pack_digits.h", ["kernels/x86/fwd_f16_amx"], [DIGITS]),
+    ("kernels/template/pack_digits.h", ["kernels/x86/fwd_f16_amx", "kernels/x86/fwd_f32_amx"], [DIGITS]),
     ("kernels/template/output.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/tile_broadcast.h", ["kernels/x86/fwd_f32_avx512"], [FWD]),
     ("kernels/template/decode.h", ["kernels/x86/decode_f32_avx512"], [DECODE, harness("decode_f16_avx512", "decode_i8_avx512")]),

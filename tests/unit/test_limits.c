@@ -1,6 +1,7 @@
 /* Where numbers end: sizes near PTRDIFF_MAX, windows and offsets near INT64_MAX, nothing at all, no alignment. */
 #include "problem.h"
 
+#include "../../dispatch/internal.h"
 #include "../../dispatch/problem.h"
 #include "../../dispatch/quota.h"
 #include "../temporary.h"
@@ -292,6 +293,38 @@ static void cgroup_quotas(void **state)
   assert_int_equal(system(command), 0);
 }
 
+/* Values of mean 0 cancel, the rounding of sums does not: with one chain of so many keys it would be beyond the bar. */
+static void sums_of_many_keys(void **state)
+{
+  (void)state;
+  enum { S = 40, DV = 24 };
+  const attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = S, .Skv = 131072, .Dqk = 8, .Dv = DV};
+  struct buffers b = make_buffers(&d);
+  struct attn_problem p;
+  double *exact = malloc(((size_t)S * DV + (size_t)d.Skv) * sizeof *exact), lse, largest = 0;
+  int kernels = 0;
+  assert_non_null(exact);
+  assert_int_equal(attn_problem_resolve(&p, &d), ATTN_OK);
+  for (int64_t i = 0; i < S; i += 13) {
+    attn_oracle_row(&p, &b.args, 0, 0, i, exact + i * DV, &lse, exact + S * DV);
+    for (int64_t x = 0; x < DV; x++) largest = fmax(largest, fabs(exact[i * DV + x]));
+  }
+  for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
+    attn_plan *plan;
+    if ((*kernel)->dtype != ATTN_F32 || attn_plan_create(&plan, &d, &(attn_options){.kernel = (*kernel)->name})) continue;
+    assert_int_equal(attn_run(plan, &b.args), ATTN_OK);
+    attn_plan_destroy(plan);
+    kernels++;
+    double worst = 0;
+    for (int64_t i = 0; i < S; i += 13)
+      for (int64_t x = 0; x < DV; x++) worst = fmax(worst, fabs((double)b.o[i * DV + x] - exact[i * DV + x]));
+    if (!(worst <= 2e-6 * largest)) fail_msg("%s: error %g of %g", (*kernel)->name, worst, largest);
+  }
+  assert_true(kernels > 0);
+  free(exact);
+  free_buffers(&b);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -306,6 +339,7 @@ int main(void)
       cmocka_unit_test(sequences_of_length_0),
       cmocka_unit_test(least_alignment),
       cmocka_unit_test(up_to_256_threads),
+      cmocka_unit_test(sums_of_many_keys),
       cmocka_unit_test(cgroup_quotas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,9 +279,38 @@ static void largest_queries(void **state)
   }
 }
 
+/* Such keys and values: the one key that all queries attend to, and what it has. */
+static void largest_keys_and_values(void **state)
+{
+  (void)state;
+  enum { S = 70, CHOSEN = 7 };
+  const attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = S, .Skv = KEYS, .Dqk = D, .Dv = D};
+  float q[S * D] = {0}, k[KEYS * D] = {0}, v[KEYS * D], o[S * D];
+  for (int i = 0; i < S; i++) q[i * D] = 0x1p-10f;
+  k[CHOSEN * D] = FLT_MAX;
+  for (int i = 0; i < KEYS * D; i++) v[i] = (float)(i % D);
+  v[CHOSEN * D] = FLT_MAX;
+  v[CHOSEN * D + 1] = -FLT_MAX;
+  int kernels = 0;
+  for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
+    attn_plan *plan;
+    if ((*kernel)->dtype != ATTN_F32 || attn_plan_create(&plan, &d, &(attn_options){.kernel = (*kernel)->name})) continue;
+    assert_int_equal(attn_run(plan, &(attn_args){.q = q, .k = k, .v = v, .o = o}), ATTN_OK);
+    attn_plan_destroy(plan);
+    kernels++;
+    for (int i = 0; i < S * D; i++) {
+      const float exact = v[CHOSEN * D + i % D];
+      if (!(fabsf(o[i] - exact) <= 1e-6f * fabsf(exact)))
+        fail_msg("%s: o[%d][%d] is %g, not %g", (*kernel)->name, i / D, i % D, (double)o[i], (double)exact);
+    }
+  }
+  assert_true(kernels > 0);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(they_show_where_they_are_seen_and_nowhere_else),
-                                     cmocka_unit_test(nor_elsewhere_from_caches), cmocka_unit_test(largest_queries)};
+                                     cmocka_unit_test(nor_elsewhere_from_caches), cmocka_unit_test(largest_queries),
+                                     cmocka_unit_test(largest_keys_and_values)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,14 +111,13 @@ static void bf16_by_pairs(void **state)
   }
 }
 
-/* f16 in two digits of bf16 where there are tiles. */
-static void f16_by_digits(void **state)
+/* f16 in two digits of bf16 and f32 in three where there are tiles. */
+static void by_digits(void **state)
 {
   (void)state;
   enum { TILES = AVX512 | ATTN_FEATURE_AVX512BF16 | ATTN_FEATURE_AMXBF16 };
   static const struct attn_rope rope;
   attn_desc d = small_desc();
-  d.dtype = ATTN_F16;
   d.Hq = d.Hkv;
   d.Sq = 64; /* too many rows for decoding */
   struct attn_problem p;
@@ -127,22 +126,25 @@ static void f16_by_digits(void **state)
     uint32_t features, quirks;
     enum attn_isa limit;
     const struct attn_rope *rope;
-    const char *expected;
+    const char *f32, *f16;
   } cases[] = {
-      {TILES, 0, ATTN_ISA_COUNT, NULL, "fwd_f16_amx"},
-      {TILES, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL, "fwd_f16_amx"},
-      {TILES, 0, ATTN_ISA_COUNT, &rope, "fwd_f16_amx"},
-      {TILES, 0, ATTN_ISA_AVX512BF16, NULL, "fwd_f16_avx512"},
-      {AVX512 | ATTN_FEATURE_AMXBF16, 0, ATTN_ISA_COUNT, NULL, "fwd_f16_avx512"},
+      {TILES, 0, ATTN_ISA_COUNT, NULL, "fwd_f32_amx", "fwd_f16_amx"},
+      {TILES, ATTN_QUIRK_SLOW_PAIRS, ATTN_ISA_COUNT, NULL, "fwd_f32_amx", "fwd_f16_amx"},
+      {TILES, 0, ATTN_ISA_COUNT, &rope, "fwd_f32_amx", "fwd_f16_amx"},
+      {TILES, 0, ATTN_ISA_AVX512BF16, NULL, "fwd_f32_avx512", "fwd_f16_avx512"},
+      {AVX512 | ATTN_FEATURE_AMXBF16, 0, ATTN_ISA_COUNT, NULL, "fwd_f32_avx512", "fwd_f16_avx512"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const struct attn_restrictions r = {.features = cases[i].features, .quirks = cases[i].quirks, .isa = cases[i].limit};
     const struct attn_kernel *kernel = NULL;
     p.rope = cases[i].rope;
-    assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
-    assert_string_equal(kernel->name, cases[i].expected);
+    for (int f16 = 0; f16 < 2; f16++) {
+      p.dtype = p.kv_dtype = f16 ? ATTN_F16 : ATTN_F32;
+      assert_int_equal(attn_select(&kernel, &p, &r), ATTN_OK);
+      assert_string_equal(kernel->name, f16 ? cases[i].f16 : cases[i].f32);
+    }
   }
-  /* Over a cache of f16, with queries of any type, if they are many. */
+  /* Over a cache, with queries of any type, if they are many. */
   static const struct {
     attn_dtype dtype, kv_dtype;
     int64_t Sq;
@@ -150,7 +152,8 @@ static void f16_by_digits(void **state)
   } cached[] = {
       {ATTN_F16, ATTN_F16, 256, "decode_f16_avx512"}, {ATTN_F16, ATTN_F16, 257, "fwd_f16_amx"},
       {ATTN_F32, ATTN_F16, 257, "fwd_f16_amx"},       {ATTN_BF16, ATTN_F16, 257, "fwd_f16_amx"},
-      {ATTN_F16, ATTN_F32, 257, "fwd_f32_avx512"},    {ATTN_F16, ATTN_BF16, 257, "decode_bf16_amx"},
+      {ATTN_F32, ATTN_F32, 256, "decode_f32_avx512"}, {ATTN_F16, ATTN_F32, 257, "fwd_f32_amx"},
+      {ATTN_F32, ATTN_F32, 257, "fwd_f32_amx"},       {ATTN_F16, ATTN_BF16, 257, "decode_bf16_amx"},
   };
   p.cached = true;
   p.rope = NULL;
@@ -471,7 +474,7 @@ int main(void)
     TEST(isa_limits),
 #if defined(__x86_64__)
     TEST(bf16_by_pairs),
-    TEST(f16_by_digits),
+    TEST(by_digits),
     TEST(vnni_where_there_is_a_cache_of_int8),
     TEST(bf16_over_caches),
 #endif
