@@ -94,6 +94,7 @@ static attn_status pack_weights(struct attn_layer *l, const attn_layer_weights *
              {"k", &l->k, w->k, w->k_bias, a->Hkv * a->Dqk, d->key_width},
              {"v", &l->v, w->v, w->v_bias, a->Hkv * a->Dv, d->value_width},
              {"o", &l->o, w->o, w->o_bias, d->output_width, a->Hq * a->Dv}};
+  const int64_t longest = a->Sq > a->Skv ? a->Sq : a->Skv;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     if (!all[i].outputs) {
       if (all[i].weights || all[i].bias)
@@ -104,8 +105,9 @@ static attn_status pack_weights(struct attn_layer *l, const attn_layer_weights *
     if (!all[i].weights)
       return attn_fail(ATTN_ERR_INVALID, "weights %s is NULL; the layer needs [%lld][%lld] elements there", all[i].name,
                        (long long)all[i].outputs, (long long)all[i].inputs);
-    const attn_status status = attn_weights_pack(all[i].to, r, all[i].name, d->weights, all[i].weights, all[i].bias,
-                                                 all[i].outputs, all[i].inputs);
+    const attn_status status =
+        attn_weights_pack(all[i].to, r, all[i].name, d->weights, all[i].weights, all[i].bias, all[i].outputs, all[i].inputs,
+                          longest > INT64_MAX / a->B ? INT64_MAX : longest * a->B);
     if (status) return status;
   }
   if (!d->vocabulary != !w->embedding)

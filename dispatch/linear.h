@@ -14,9 +14,11 @@ struct attn_weights {
   float *packed, *bias;
 };
 
-/* weights [outputs][depth] and bias [outputs] (NULL: 0) of dtype. To be freed whatever the status is. */
+/* weights [outputs][depth] and bias [outputs] (NULL: 0) of dtype, for about as many rows. To be freed whatever the status
+ * is. */
 attn_status attn_weights_pack(struct attn_weights *w, const struct attn_restrictions *restrictions, const char *name,
-                              attn_dtype dtype, const void *weights, const void *bias, int64_t outputs, int64_t depth);
+                              attn_dtype dtype, const void *weights, const void *bias, int64_t outputs, int64_t depth,
+                              int64_t rows);
 void attn_weights_free(struct attn_weights *w);
 
 /* Floats of scratch that a thread needs; a multiple of 16. Overflow: SIZE_MAX. */

@@ -1,10 +1,10 @@
-/* A step of the products of products_amx.h when numbers are digits (pack_digits.h): 16 pairs of each. Of two digits all
- * four products are summed for a score, so that nothing is lost; for a value three of them, for second digits of weights by
- * second digits of values are less than O loses when it is stored. Of three digits all but the three products are summed
- * that are 2^-24 of a number and less: small ones first, and so that one operand stays where it is from a product to the
- * next. */
+/* A step of the products of products_amx.h when numbers are digits (digits.h): 16 pairs of each. For scores see
+ * score_digits_amx.h; for a value of two digits three products are summed, for second digits of weights by second digits of
+ * values are less than O loses when it is stored; of three digits six, as for scores. */
 #ifndef ATTN_MULTIPLY_AMX_H
 #define ATTN_MULTIPLY_AMX_H
+
+#include "score_digits_amx.h"
 
 /* A block's products with V are summed by themselves where the rounding of so many additions to O would show. */
 enum { SUMS_APART = DIGITS > 2 };
@@ -15,25 +15,6 @@ ALWAYS_INLINE const float *digits_at(const float *row, int64_t j, int digit)
 {
   return digit == 3 ? row + P_STRIDE - BEHIND_P + j / 2 : row + j + (digit - 1) * TILE;
 }
-
-/* Loads digits of both halves of the rows, or of the columns. */
-#define LOAD_ROWS(from, half, stride, both)                                                                                \
-  do {                                                                                                                     \
-    tile_load(4, from, stride);                                                                                            \
-    if (both) tile_load(5, (from) + (half), stride);                                                                       \
-  } while (0)
-#define LOAD_COLUMNS(from, stride, both)                                                                                   \
-  do {                                                                                                                     \
-    tile_load(6, from, stride);                                                                                            \
-    if (both) tile_load(7, (from) + TILE, stride);                                                                         \
-  } while (0)
-#define MULTIPLY(both_rows, both_columns)                                                                                  \
-  do {                                                                                                                     \
-    tile_add_products(0, 4, 6);                                                                                            \
-    if (both_columns) tile_add_products(1, 4, 7);                                                                          \
-    if (both_rows) tile_add_products(2, 5, 6);                                                                             \
-    if ((both_rows) && (both_columns)) tile_add_products(3, 5, 7);                                                         \
-  } while (0)
 
 /* A score is NaN if an element of its query or its key is Inf or NaN: what it is without digits. NaN becomes such a one as
  * instructions make, of which pack_two_vectors() can make digits. */
@@ -53,33 +34,6 @@ __attribute__((noinline, cold)) static void mend_scores(const struct stream *s, 
       if (*score != *score) *score = NAN;
     }
   }
-}
-
-/* Scores += Q K of a step; of the lower rows only if there are both halves. */
-ALWAYS_INLINE void multiply_scores(const float *q, const float *k, bool both)
-{
-  enum { K_BYTES = NR * sizeof(float) };
-#define QUERIES(digit) LOAD_ROWS(q + ((digit)-1) * TILE * MR, TILE * TILE, ROW_BYTES, both)
-#define KEYS(digit)    LOAD_COLUMNS(k + ((digit)-1) * TILE * NR, K_BYTES, true)
-  QUERIES(DIGITS);
-  KEYS(1);
-  MULTIPLY(both, true);
-  if (DIGITS == 3) {
-    QUERIES(2);
-    MULTIPLY(both, true);
-  }
-  KEYS(2);
-  MULTIPLY(both, true);
-  QUERIES(1);
-  MULTIPLY(both, true);
-  if (DIGITS == 3) {
-    KEYS(3);
-    MULTIPLY(both, true);
-  }
-  KEYS(1);
-  MULTIPLY(both, true);
-#undef QUERIES
-#undef KEYS
 }
 
 /* O += P V of a step, of keys from j on; p: the tile's weights; rows, columns: there are both halves of them. */

@@ -1,7 +1,4 @@
-/* Packing for tiles that multiply pairs of bf16, of elements that have more bits than these: each number is ATTN_DIGITS
- * digits, the nearest bf16, the one nearest to what that lacks, and so on. Two hold an f16, three a float. The functions of
- * pack.h; a packed float is a pair of digits, of numbers 16 apart, and 32 numbers are 16 pairs of first digits, then 16 of
- * second ones ...
+/* Packing for tiles that multiply numbers in digits (digits.h). The functions of pack.h:
  *
  *   Q  [row tile][filled(Dqk) / 32][DIGITS][MR][16]       not scaled: digits hold no more than Q has
  *   K  [key panel][filled(Dqk) / 32][DIGITS][16][NR]
@@ -14,52 +11,22 @@
 #define ATTN_PACK_H
 
 #include "care.h"
+#include "digits.h"
 #include "edge.h"
 #include "load_as.h"
 
 #include <float.h>
 
 enum {
-  DIGITS = ATTN_DIGITS,
   PACKED = 1,
   ALL_CAREFUL = 1,
   READS_CACHES = 1,
   BEHIND_P = DIGITS > 2 ? 128 : 0, /* third digits of weights */
-  TOGETHER = 2 * VL,               /* numbers */
-  STEP = VL * DIGITS               /* packed floats of those, of a row */
 };
-_Static_assert(DIGITS == 2 || DIGITS == 3, "as multiply_digits_amx.h has them");
 _Static_assert((int)TB == (int)VL && (int)NR == (int)TOGETHER, "neighbouring panels leave no gap");
 _Static_assert((int)VL == (int)ATTN_KEY_STRETCH, "a vector of a cache's K");
 
-static inline int64_t filled(int64_t n) { return round_up(n, TOGETHER); } /* numbers, 0 behind the last one */
-static inline int64_t packed(int64_t n) { return filled(n) / TOGETHER * STEP; }
 static inline int64_t behind_q(const struct attn_problem *p) { return filled(p->Dqk); } /* a row before it is packed */
-
-/* How the digits before the last one are made of what is left. */
-enum rounding {
-  TO_NEAREST,       /* of anything: NaN and Inf stay such */
-  PLAIN_TO_NEAREST, /* the same in fewer instructions, of numbers and of such NaN as instructions make, not of others */
-  TOWARDS_0         /* in fewer still */
-};
-
-ALWAYS_INLINE vf rounded(vf x, int digit, enum rounding rounding)
-{
-  if (digit == 2 || rounding == TOWARDS_0) return x; /* a third digit has no bits to round */
-  return rounding == TO_NEAREST && digit == 0 ? vf_near_bf16(x) : vf_near_bf16_plain(x);
-}
-
-/* Digits of the pairs of first and second, lane by lane: the first ones at `at`, the second ones `apart` floats on, third
- * ones at `third`. */
-ALWAYS_INLINE void put_digits(float *at, int64_t apart, float *third, vf first, vf second, enum rounding rounding)
-{
-  UNROLLED_FOR (digit, DIGITS) {
-    const vf upper[2] = {rounded(first, digit, rounding), rounded(second, digit, rounding)};
-    vf_store(digit == 2 ? third : at + digit * apart, vf_pair_uppers(upper[0], upper[1]));
-    first = vf_sub(first, vf_pair_second(upper[0]));
-    second = vf_sub(second, vf_pair_second(upper[1]));
-  }
-}
 
 /* load_edge() of a row, or of none, that may have ended already; *far follows what is farthest from 0. */
 static inline vf load_beyond(const element *row, int64_t step, int64_t d, int64_t width, vf *far)

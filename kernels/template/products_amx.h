@@ -16,7 +16,6 @@
 #include "panels.h"
 #include "weigh.h"
 
-enum { ROW_BYTES = TILE * sizeof(float) };
 _Static_assert(MR == 2 * TILE && NR == 2 * TILE, "four quarters");
 _Static_assert((int)VL == TILE, "a row of a tile is a vector");
 

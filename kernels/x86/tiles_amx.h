@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Rows of a tile, and its columns of 32 bits: sums, pairs of bf16 or quads of int8. */
-enum { TILE = 16 };
+enum { TILE = 16, ROW_BYTES = TILE * 4 };
 
 /* What ldtilecfg reads; the rest of the 64 bytes is reserved or is for tiles that do not exist. */
 struct tile_config {

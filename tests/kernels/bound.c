@@ -83,13 +83,15 @@ double bound_flushes(const struct attn_problem *p, const attn_args *args, int64_
   return worst;
 }
 
-void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h,
+void bound_bf16_weights(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, const double *o_row,
                         const double *probabilities, double *bound)
 {
   const int64_t v = b * p->v.b + h / p->G * p->v.h;
   for (int64_t j = 0; j < p->Skv; j++)
-    for (int64_t d = 0; probabilities[j] > 0 && d < p->Dv; d++)
-      bound[d] += 0x1p-8 * probabilities[j] * value(p, args, v + j * p->v.s + d * p->v.d);
+    for (int64_t d = 0; probabilities[j] > 0 && d < p->Dv; d++) {
+      const double from_mean = (double)attn_element_get(p->dtype, args->v, v + j * p->v.s + d * p->v.d) - o_row[d];
+      bound[d] += 0x1.02p-8 * probabilities[j] * fabs(from_mean);
+    }
 }
 
 double bound_two_digits(const struct attn_problem *p, const attn_args *args, int64_t b, int64_t h, int64_t i,

@@ -37,9 +37,10 @@ double bound_row(const struct attn_problem *problem, const attn_args *args, int6
 double bound_flushes(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h, int64_t i,
                      const double *o_row, const double *probabilities, double *bound);
 
-/* Adds the error of rounding weights to bf16 (ATTN_KERNEL_BF16_WEIGHTS): 2^-8 of each. */
+/* Adds the error of rounding weights to bf16 (ATTN_KERNEL_BF16_WEIGHTS), delta_j up to 2^-8 of each. O is normalised by the
+ * sum of the rounded ones, so that to first order it errs by sum_j p_j delta_j (v_jd - O_d). */
 void bound_bf16_weights(const struct attn_problem *problem, const attn_args *args, int64_t b, int64_t h,
-                        const double *probabilities, double *bound);
+                        const double *o_row, const double *probabilities, double *bound);
 
 /* Adds the error of two digits of bf16 (ATTN_KERNEL_TWO_DIGITS): 2^-17 of each weight, 2^-16 of it more where values have
  * two digits, too (f16 tensors), and 2^-17 of each element of Q that is f32 or turned; turned, of both that it is made of.

@@ -86,7 +86,7 @@ static bool compare(const struct attn_kernel *kernel, const struct tensors *t, c
           lse_bound = bound_row(p, &t->args, b, h, i, row, scores, lse, bound);
         }
         if (kernel->flags & ATTN_KERNEL_FLUSHES) lse_bound += bound_flushes(p, &t->args, b, h, i, row, scores, bound);
-        if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, scores, bound);
+        if (kernel->flags & ATTN_KERNEL_BF16_WEIGHTS) bound_bf16_weights(p, &t->args, b, h, row, scores, bound);
         if (kernel->flags & ATTN_KERNEL_TWO_DIGITS) lse_bound += bound_two_digits(p, &t->args, b, h, i, row, scores, bound);
         if (kernel->flags & ATTN_KERNEL_16BIT_ROWS)
           lse_bound += bound_16bit_rows(p, &t->args, b, h, i, row, scores, kernel->step_keys, bound);

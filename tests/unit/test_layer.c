@@ -2,6 +2,7 @@
 #include "problem.h"
 
 #include "../../dispatch/internal.h"
+#include "../../dispatch/linear.h"
 
 #include <math.h>
 
@@ -171,6 +172,86 @@ static void rows_that_fill_their_units(void **state)
   destroy(&fewer);
 }
 
+/* x [rows][depth] by w [outputs][depth] on the best kernel of an ISA for `of_rows` rows. */
+static void project(const char *isa, const float *x, const float *w, const float *bias, float *y, int64_t rows,
+                    int64_t depth, int64_t outputs, int64_t of_rows)
+{
+  struct attn_restrictions r;
+  struct attn_weights packed;
+  assert_int_equal(attn_restrictions_get(&r, &(attn_options){.isa = isa}), ATTN_OK);
+  assert_int_equal(attn_weights_pack(&packed, &r, "w", ATTN_F32, w, bias, outputs, depth, of_rows), ATTN_OK);
+  const size_t floats = attn_weights_scratch(&packed);
+  float *scratch = aligned_alloc(64, floats * sizeof *scratch);
+  assert_non_null(scratch);
+  attn_weights_apply(&packed, x, y, rows, 1, ATTN_PLACE_NONE, scratch, floats);
+  free(scratch);
+  attn_weights_free(&packed);
+}
+
+/* The kernels of projections at the edges of their tiles: right, and a row's bits do not depend on its neighbours. */
+static void projections_on_every_isa(void **state)
+{
+  (void)state;
+  static const int64_t rows[] = {1, 12, 13, 31, 33, 100}, depths[] = {1, 16, 31, 33, 96}, outputs[] = {1, 17, 32, 70};
+  for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+    for (int n = 0; attn_isa_exists((enum attn_isa)isa) && n < 6 * 5 * 4; n++) {
+      const char *name = attn_isa_name((enum attn_isa)isa);
+      const int64_t R = rows[n % 6], D = depths[n / 6 % 5], N = outputs[n / 30];
+      float *x = pattern((size_t)(R * D), 1), *w = pattern((size_t)(N * D), 2), *bias = pattern((size_t)N, 3);
+      float *y = pattern((size_t)(R * N), 4), *alone = pattern((size_t)N, 5);
+      project(name, x, w, bias, y, R, D, N, R);
+      for (int64_t i = 0; i < R * N; i++) {
+        double exact = (double)bias[i % N], size = fabs(exact);
+        for (int64_t d = 0; d < D; d++) {
+          const double product = (double)x[i / N * D + d] * (double)w[i % N * D + d];
+          exact += product;
+          size += fabs(product);
+        }
+        if (!(fabs((double)y[i] - exact) <= 1e-6 * size))
+          fail_msg("%s, %d x %d x %d: y[%d] is %.9g, not %.9g", name, (int)R, (int)D, (int)N, (int)i, (double)y[i], exact);
+      }
+      project(name, x + (R - 1) * D, w, bias, alone, 1, D, N, R);
+      assert_memory_equal(alone, y + (R - 1) * N, (size_t)N * sizeof *y);
+      free(x);
+      free(w);
+      free(bias);
+      free(y);
+      free(alone);
+    }
+}
+
+/* What is not finite, or nearly so, makes of its own outputs what products and sums make of it, and of no others anything.
+ */
+static void projections_of_extremes(void **state)
+{
+  (void)state;
+  enum { R = 40, D = 40, N = 40, AT = 35 };
+  static const float extremes[] = {INFINITY, -INFINITY, NAN, 0x1.fffffep127f, 0x1p-149f};
+  for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+    for (size_t n = 0; attn_isa_exists((enum attn_isa)isa) && n < 2 * sizeof extremes / sizeof *extremes; n++) {
+      const bool in_x = n % 2;
+      const float extreme = extremes[n / 2];
+      float *x = pattern(R * D, 1), *w = pattern(N * D, 2), y[R * N];
+      (in_x ? x : w)[AT * D + AT] = extreme;
+      for (int i = 0; i < R; i++) /* what it meets: of either sign, or 0 */
+        (in_x ? w : x)[i * D + AT] = (float)(i % 3 - 1) / 4;
+      project(attn_isa_name((enum attn_isa)isa), x, w, NULL, y, R, D, N, R);
+      for (int i = 0; i < R * N; i++) {
+        double exact = 0, size = 0;
+        for (int d = 0; d < D; d++) {
+          exact += (double)x[i / N * D + d] * (double)w[i % N * D + d];
+          size += fabs((double)x[i / N * D + d] * (double)w[i % N * D + d]);
+        }
+        const double got = (double)y[i];
+        if (!(isfinite(exact) ? fabs(got - exact) <= 1e-6 * size : isnan(exact) ? isnan(got) : got == exact))
+          fail_msg("%s, %g in %s: y[%d][%d] is %g, not %g", attn_isa_name((enum attn_isa)isa), (double)extreme,
+                   in_x ? "x" : "w", i / N, i % N, got, exact);
+      }
+      free(x);
+      free(w);
+    }
+}
+
 /* Turned keys and queries give scores that depend on distances only: without a mask, shifting nothing, the output with a
  * rope must be that of q and k turned by hand. */
 static void a_rope_turns_queries_and_keys(void **state)
@@ -317,6 +398,8 @@ int main(void)
       cmocka_unit_test(golden_values_on_every_isa),
       cmocka_unit_test(the_same_bits_on_any_number_of_threads_and_in_any_workspace),
       cmocka_unit_test(rows_that_fill_their_units),
+      cmocka_unit_test(projections_on_every_isa),
+      cmocka_unit_test(projections_of_extremes),
       cmocka_unit_test(a_rope_turns_queries_and_keys),
       cmocka_unit_test(bad_descriptions_are_refused),
       cmocka_unit_test(bad_arguments_are_refused),
