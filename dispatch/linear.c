@@ -42,14 +42,16 @@ static int64_t packed_floats(const struct attn_linear *kernel, int64_t depth)
 static void pack_panel(const struct attn_weights *w, float *to, float *rows, attn_dtype dtype, const void *weights,
                        int64_t n0)
 {
-  const int64_t columns = w->kernel->columns, left = w->outputs - n0, outputs = left < columns ? left : columns;
-  for (int64_t i = 0; i < outputs * w->depth; i++) rows[i] = attn_element_get(dtype, weights, n0 * w->depth + i);
+  const int64_t columns = w->kernel->columns, depth = w->depth;
+  for (int64_t n = 0; n < columns; n++)
+    for (int64_t d = 0; d < depth; d++)
+      rows[n * depth + d] = n0 + n < w->outputs ? attn_element_get(dtype, weights, (n0 + n) * depth + d) : 0;
   if (w->kernel->pack_panel) {
-    w->kernel->pack_panel(to, rows, outputs, w->depth);
+    w->kernel->pack_panel(to, rows, depth);
     return;
   }
-  for (int64_t d = 0; d < w->depth; d++)
-    for (int64_t n = 0; n < columns; n++) *to++ = n < outputs ? rows[n * w->depth + d] : 0;
+  for (int64_t d = 0; d < depth; d++)
+    for (int64_t n = 0; n < columns; n++) *to++ = rows[n * depth + d];
 }
 
 attn_status attn_weights_pack(struct attn_weights *w, const struct attn_restrictions *restrictions, const char *name,

@@ -22,10 +22,10 @@ struct attn_linear {
   uint32_t needs;
   int rows, columns; /* of a register tile */
   int64_t rows_from; /* rows of x that it is worth: fewer have the next kernel; 0: any */
-  /* Floats of a row or an output, and what packs a panel of `columns` outputs, of which so many are there, from row-major
-   * weights. Both or neither; NULL: depth, and as above. */
+  /* Floats of a row or an output, and what packs a panel of `columns` outputs from row-major weights. Both or neither;
+   * NULL: depth, and as above. */
   int64_t (*packed)(int64_t depth);
-  void (*pack_panel)(float *to, const float *weights, int64_t outputs, int64_t depth);
+  void (*pack_panel)(float *to, const float *weights, int64_t depth);
   void (*run)(const struct attn_linear_unit *unit);
 };
 

@@ -42,4 +42,18 @@ ALWAYS_INLINE void put_digits(float *at, int64_t apart, float *third, vf first, 
   }
 }
 
+/* Of a panel's columns, NR beside each other: number d of VL of them, and number d + VL, whose pairs begin at `at`. */
+ALWAYS_INLINE void put_columns(float *at, vf first, vf second)
+{
+  put_digits(at, VL * NR, at + 2 * VL * NR, first, second, TO_NEAREST);
+}
+
+/* The same of TOGETHER numbers of TB columns that come as rows, in two blocks. */
+ALWAYS_INLINE void put_rows_as_columns(float *at, float (*rows)[TB][TB])
+{
+  float columns[2][TB][TB];
+  UNROLLED_FOR (x, 2) vf_transpose_block(columns[x][0], TB, rows[x][0], TB);
+  for (int64_t x = 0; x < TB; x++) put_columns(at + x * NR, vf_load(columns[0][x]), vf_load(columns[1][x]));
+}
+
 #endif

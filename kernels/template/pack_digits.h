@@ -69,12 +69,6 @@ static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, in
   return vf_any_beyond(far, FLT_MAX) ? CARE_SCORES : 0;
 }
 
-/* Element d of VL keys, and element d + VL, whose pairs begin at `at`. */
-ALWAYS_INLINE void put_keys(float *at, vf first, vf second)
-{
-  put_digits(at, VL * NR, at + 2 * VL * NR, first, second, TO_NEAREST);
-}
-
 static inline unsigned pack_k(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
                               int64_t depth)
 {
@@ -82,15 +76,13 @@ static inline unsigned pack_k(float *restrict dst, const element *restrict src, 
   for (int64_t j = 0; j < round_up(n, NR); j += TB) {
     float *panel = dst + j / NR * NR * packed(depth) + j % NR;
     for (int64_t d = 0; d < filled(depth); d += TOGETHER) {
-      float rows[2][TB][TB], columns[2][TB][TB];
+      float rows[2][TB][TB];
       for (int64_t r = 0; r < TB; r++) {
         const element *row = j + r < n ? src + (j + r) * stride->s : NULL;
         if (j + r + TB < n) __builtin_prefetch(row + TB * stride->s + d * stride->d);
         UNROLLED_FOR (x, 2) vf_store(rows[x][r], load_beyond(row, stride->d, d + x * VL, depth, &far));
       }
-      UNROLLED_FOR (x, 2) vf_transpose_block(columns[x][0], TB, rows[x][0], TB);
-      for (int64_t x = 0; x < TB; x++)
-        put_keys(panel + (packed(d) + x) * NR, vf_load(columns[0][x]), vf_load(columns[1][x]));
+      put_rows_as_columns(panel + packed(d) * NR, rows);
     }
   }
   return vf_any_beyond(far, FLT_MAX) ? CARE_SCORES : 0;
@@ -198,7 +190,7 @@ static inline unsigned pack_stored(float *restrict k, float *restrict v, const s
         if (n - j < VL) of_keys[y] = vf_join(of_keys[y], vf_zero(), n > j ? (int)(n - j) : 0);
         far_k = vf_farthest(far_k, of_keys[y]);
       }
-      put_keys(panel + (packed(d / TOGETHER * TOGETHER) + d % TOGETHER) * NR, of_keys[0], of_keys[1]);
+      put_columns(panel + (packed(d / TOGETHER * TOGETHER) + d % TOGETHER) * NR, of_keys[0], of_keys[1]);
     }
   }
   for (int64_t j = 0; j < n; j += TOGETHER) {

@@ -29,20 +29,15 @@ static inline void pack_rows(float *to, const float *x, int64_t stride, int64_t 
     }
 }
 
-/* [depth / 32][DIGITS][16][NR] of a panel's rows of weights, of which there are `outputs`; the others are 0. */
-static void pack_panel(float *to, const float *weights, int64_t outputs, int64_t depth)
+/* [depth / 32][DIGITS][16][NR] of a panel's rows of weights. */
+static void pack_panel(float *to, const float *weights, int64_t depth)
 {
   for (int64_t n = 0; n < NR; n += TB)
     for (int64_t d = 0; d < depth; d += TOGETHER) {
-      float rows[2][TB][TB], columns[2][TB][TB];
+      float rows[2][TB][TB];
       for (int64_t r = 0; r < TB; r++)
-        UNROLLED_FOR (x, 2)
-          vf_store(rows[x][r], n + r < outputs ? numbers_of(weights + (n + r) * depth, d + x * VL, depth) : vf_zero());
-      UNROLLED_FOR (x, 2) vf_transpose_block(columns[x][0], TB, rows[x][0], TB);
-      for (int64_t x = 0; x < TB; x++) {
-        float *at = to + (packed(d) + x) * NR + n;
-        put_digits(at, VL * NR, at + 2 * VL * NR, vf_load(columns[0][x]), vf_load(columns[1][x]), TO_NEAREST);
-      }
+        UNROLLED_FOR (x, 2) vf_store(rows[x][r], numbers_of(weights + (n + r) * depth, d + x * VL, depth));
+      put_rows_as_columns(to + packed(d) * NR + n, rows);
     }
 }
 
