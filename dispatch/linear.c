@@ -61,8 +61,7 @@ attn_status attn_weights_pack(struct attn_weights *w, const struct attn_restrict
   *w = (struct attn_weights){.kernel = choose(restrictions, rows), .depth = depth, .outputs = outputs};
   const int64_t columns = w->kernel->columns;
   size_t floats, bytes, bias_bytes;
-  /* no packing takes more than twice the depth */
-  if (depth > INT64_MAX / 4 ||
+  if (depth > INT64_MAX / 4 || /* packed() itself could overflow */
       __builtin_mul_overflow((size_t)outputs + (size_t)columns, (size_t)packed_floats(w->kernel, depth), &floats) ||
       __builtin_mul_overflow(floats, sizeof(float), &bytes) || bytes > PTRDIFF_MAX)
     return attn_fail(ATTN_ERR_OVERFLOW, "weights %s: %lld x %lld exceeds the address space", name, (long long)outputs,
