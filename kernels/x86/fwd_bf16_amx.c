@@ -6,15 +6,7 @@
 #include "../template/element_bf16.h"
 
 enum { MR = 2 * TILE, NV = 2 };
-#include "../template/tile_amx.h"
-#include "../template/fwd_stream.h"
-
-static void run_with_tiles(const struct attn_unit *unit)
-{
-  tiles_open();
-  stream_run(unit);
-  tiles_close();
-}
+#include "../template/fwd_stream_amx.h"
 
 const struct attn_kernel fwd_bf16_amx = {
     .name = "fwd_bf16_amx",

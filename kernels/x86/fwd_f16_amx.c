@@ -6,18 +6,10 @@
 #include "../template/element_f16.h"
 
 enum { MR = 2 * TILE, NV = 2 };
-#include "../template/tile_amx.h"
-#include "../template/fwd_stream.h"
+#include "../template/fwd_stream_amx.h"
 
 /* P of a tile stays in L1, K and V in a part of L2 (measured: 8 and 5 % of D=128, nothing of 64). */
 static const struct attn_blocking blocking_usual = {128, MR, 0};
-
-static void run_with_tiles(const struct attn_unit *unit)
-{
-  tiles_open();
-  stream_run(unit);
-  tiles_close();
-}
 
 const struct attn_kernel fwd_f16_amx = {
     .name = "fwd_f16_amx",

@@ -6,18 +6,10 @@
 #include "../template/element_f32.h"
 
 enum { MR = 2 * TILE, NV = 2 };
-#include "../template/tile_amx.h"
-#include "../template/fwd_stream.h"
+#include "../template/fwd_stream_amx.h"
 
 /* Measured: with 128 keys 5 to 10 % slower; groups of 32 to 96 rows alike. */
 static const struct attn_blocking blocking_usual = {BLOCK_KEYS, 2 * MR, 0};
-
-static void run_with_tiles(const struct attn_unit *unit)
-{
-  tiles_open();
-  stream_run(unit);
-  tiles_close();
-}
 
 const struct attn_kernel fwd_f32_amx = {
     .name = "fwd_f32_amx",
