@@ -228,9 +228,16 @@ static void print_busy(FILE *out, const struct bench_row *rows, int count)
             disturbed, alone);
 }
 
+static bool was_timed(const struct bench_row *rows, int count, const char *kernel)
+{
+  for (int i = 0; i < count; i++)
+    if (timed(&rows[i]) && !strcmp(rows[i].c.kernel, kernel)) return true;
+  return false;
+}
+
 static void print_legend(FILE *out, const struct bench_row *rows, int count, const struct bench_roofs *roofs)
 {
-  bool sliced = false, whole = true, related = false, decodes = false, layers = false, caches = false, digits = false;
+  bool sliced = false, whole = true, related = false, decodes = false, layers = false, caches = false;
   for (int i = 0; i < count; i++) {
     sliced |= timed(&rows[i]) && (rows[i].scalar_sliced || rows[i].autovec_sliced);
     whole &= rows[i].checked_rows == rows[i].rows;
@@ -238,7 +245,6 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
     layers |= *rows[i].kernels;
     decodes |= isfinite(value_tokens(&rows[i]));
     caches |= timed(&rows[i]) && rows[i].caches_hold;
-    digits |= timed(&rows[i]) && (!strcmp(rows[i].c.kernel, "fwd_f32_amx") || !strcmp(rows[i].c.kernel, "fwd_f16_amx"));
   }
   fputs("\nFLOPs = 2*B*Hq*Sq*Skv*(Dqk+Dv), of causal and windowed cases the visible pairs only; the softmax is not "
         "counted. T: "
@@ -269,10 +275,11 @@ static void print_legend(FILE *out, const struct bench_row *rows, int count, con
   if (decodes && caches)
     fputs("c: the last-level cache holds all that the case reads; the roof is of reading it from there, not from memory.\n",
           out);
-  if (digits)
-    fputs("fwd_f32_amx and fwd_f16_amx multiply digits, on average 6 and 3.5 products for each one that is counted: 17 and "
-          "29 % of the FMA roof are all\nthat they can reach.\n",
-          out);
+  for (const struct attn_kernel *const *k = attn_kernels; *k; k++)
+    if ((*k)->products > 0 && was_timed(rows, count, (*k)->name))
+      fprintf(out,
+              "%s multiplies digits, %g products for each one that is counted: it can reach %.0f %% of the FMA roof.\n",
+              (*k)->name, (*k)->products, 100 / (*k)->products);
   fputs("% FMA roof: of the kernel's own ISA on as many cores, sampled beside each case. Over the run, best (lowest "
         "sample):\n",
         out);

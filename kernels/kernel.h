@@ -227,6 +227,7 @@ struct attn_kernel {
   bool (*supports)(const struct attn_problem *problem); /* NULL: everything */
   size_t (*scratch_bytes)(const struct attn_problem *problem, int64_t rows);
   void (*run)(const struct attn_unit *unit);
+  double products;   /* of digits, on average for each product that is counted; 0: 1 */
   int64_t rows_from; /* rows of a KV head that it is worth: fewer have the next kernel, unless it is named; 0: any */
   int64_t key_span;  /* keys of a unit, see attn_key_span(); 0: all */
   int64_t step_keys; /* ATTN_KERNEL_16BIT_ROWS: keys whose weights are rounded to steps of the same size */

@@ -13,7 +13,7 @@ _Static_assert(DIGITS == 2 || (int)BEHIND_P >= (int)BLOCK_KEYS / 2, "room for a 
 /* Where a digit of weights [j, j + 2 TILE) of a row stands. */
 ALWAYS_INLINE const float *digits_at(const float *row, int64_t j, int digit)
 {
-  return digit == 3 ? row + P_STRIDE - BEHIND_P + j / 2 : row + j + (digit - 1) * TILE;
+  return digit == 3 ? row + third_at(P_STRIDE, j) : row + j + (digit - 1) * TILE;
 }
 
 /* A score is NaN if an element of its query or its key is Inf or NaN: what it is without digits. NaN becomes such a one as

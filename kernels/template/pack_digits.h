@@ -93,14 +93,14 @@ static inline vf scaled_score(vf score, float factor) { return vf_mul(score, vf_
 static inline int64_t weights_at(int64_t key) { return key; }
 static inline float *packed_row(float *p, int64_t i, int64_t stride) { return p + i * stride; }
 
-/* Where the third digits of weights [j, j + 2 VL) of a row stand, rows `stride` floats apart. */
-static inline float *third_digits(float *row, int64_t stride, int64_t j) { return row + stride - BEHIND_P + j / 2; }
+/* Where in a row the third digits of weights [j, j + 2 VL) stand, rows `stride` floats apart. */
+static inline int64_t third_at(int64_t stride, int64_t j) { return stride - BEHIND_P + j / 2; }
 
 /* Weights [j, j + 2 VL) of a row, rows `stride` floats apart. Of three digits the first two are cut off: by those that are
  * left out (multiply_digits_amx.h) a value loses no more than by its sums. */
 ALWAYS_INLINE void put_weights(float *row, int64_t stride, int64_t j, vf low, vf high, enum rounding rounding)
 {
-  put_digits(row + j, VL, third_digits(row, stride, j), low, high, DIGITS == 2 ? rounding : TOWARDS_0);
+  put_digits(row + j, VL, row + third_at(stride, j), low, high, DIGITS == 2 ? rounding : TOWARDS_0);
 }
 
 /* Packs weights [j, j + 2 VL) of a row that keeps them at `at`; of NaN only such as instructions make. */
@@ -125,7 +125,7 @@ static inline void scale_weights(float *p, int64_t i, int64_t stride, int64_t n,
     const vf pairs = vf_load(row + j), first[2] = {vf_pair_first(pairs), vf_pair_second(pairs)};
     vf low = first[0], high = first[1];
     UNROLLED_FOR (digit, DIGITS - 1) {
-      const vf more = vf_load(digit == 0 ? row + j + VL : third_digits(row, stride, j));
+      const vf more = vf_load(digit == 0 ? row + j + VL : row + third_at(stride, j));
       low = vf_add(low, vf_pair_first(more));
       high = vf_add(high, vf_pair_second(more));
     }
@@ -181,16 +181,16 @@ static inline unsigned pack_stored(float *restrict k, float *restrict v, const s
   for (int64_t j = 0; j < round_up(n, NR); j += VL) {
     float *panel = k + j / NR * NR * packed(p->Dqk) + j % NR;
     const element *from = j < n ? key_at(u, j0 + j) : NULL;
-    for (int64_t d = 0; d < filled(p->Dqk); d++) {
-      if (d % TOGETHER >= VL) continue;
+    for (int64_t pair = 0; pair < filled(p->Dqk) / 2; pair++) {
+      const int64_t d = pair / VL * TOGETHER, x = pair % VL;
       vf of_keys[2];
       UNROLLED_FOR (y, 2) {
-        const int64_t at = d + y * VL;
+        const int64_t at = d + x + y * VL;
         of_keys[y] = from && at < p->Dqk ? el_load(from + at * p->k.d) : vf_zero();
         if (n - j < VL) of_keys[y] = vf_join(of_keys[y], vf_zero(), n > j ? (int)(n - j) : 0);
         far_k = vf_farthest(far_k, of_keys[y]);
       }
-      put_columns(panel + (packed(d / TOGETHER * TOGETHER) + d % TOGETHER) * NR, of_keys[0], of_keys[1]);
+      put_columns(panel + (packed(d) + x) * NR, of_keys[0], of_keys[1]);
     }
   }
   for (int64_t j = 0; j < n; j += TOGETHER) {

@@ -22,6 +22,7 @@ const struct attn_kernel fwd_f32_amx = {
     .unit_rows = UNIT_ROWS,
     .scratch_bytes = stream_scratch_bytes,
     .run = run_with_tiles,
+    .products = 6,
     .blocking_step = &stream_blocking_step,
     .blocking_most = &stream_blocking_most,
     .blocking_usual = &blocking_usual,
