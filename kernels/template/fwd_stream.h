@@ -86,9 +86,11 @@ static inline void add_group(const struct stream *s, int64_t first, int64_t end,
 /* A group's values are added when the tile after it has its scores, and so the group's last tile its weights. */
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys)
 {
-  struct panels panels[MOST_GROUP_TILES + 1];
+  struct panels panels[MOST_GROUP_TILES + STRIPE_TILES];
   int64_t first = 0;
+  s->stripe.end = 0;
   for (int64_t t = 0; t < s->tiles; t++) {
+    if (t >= s->stripe.end) score_stripe(s, t, j0, keys);
     panels[slot_of(s, t)] = weigh_tile(s, t, j0, keys, weights_of(s, t));
     if (t - first < s->group_tiles) continue;
     if (s->waiting.tile < t) finish_waiting(s);

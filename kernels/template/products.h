@@ -8,15 +8,44 @@
 #include "value_tile.h"
 #include "weigh.h"
 
-/* Scores of a row tile and neighbouring key panels. If weighs, each panel weighs one of the tile that waits, row after row
- * between parts of its own depth, and s->highest follows the scores plus `shift` of their row. */
-ALWAYS_INLINE void multiply_panels(struct stream *s, float *restrict p, const float *restrict q, const float *restrict k,
-                                   int64_t depth, int64_t panels, float factor, const float *shift, const bool weighs)
+ALWAYS_INLINE void score_tile(float *restrict p, const float *restrict q, const float *restrict k, int64_t depth,
+                              float factor)
 {
-  const int64_t part = !weighs ? depth : depth > 4 * MR ? depth / MR : 4;
+  vf score[MR][NV];
+  ZERO_TILE(score, MR, NV);
+  qk_tile(score, q, k, depth, NV);
+  UNROLLED_FOR (i, MR)
+    UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+}
+
+/* Scores of a row tile and neighbouring key panels. Functions of their own, so that their loops have all registers for
+ * themselves. */
+__attribute__((noinline)) static void score_panels(float *restrict p, const float *restrict q, const float *restrict k,
+                                                   int64_t depth, int64_t panels, float factor)
+{
+  for (; panels > 0; panels--, p += NR, k += NR * depth) score_tile(p, q, k, depth, factor);
+}
+
+/* The same of neighbouring tiles, p[0..tiles). */
+__attribute__((noinline)) static void score_stripe_panels(float *const *p, const float *q, const float *k, int64_t depth,
+                                                          int64_t tiles, int64_t panels, float factor)
+{
+  for (int64_t j = 0; j < panels; j++, k += NR * depth) {
+    const float *q_at = q;
+    for (int64_t t = 0; t < tiles; t++, q_at += MR * depth) score_tile(p[t] + j * NR, q_at, k, depth, factor);
+  }
+}
+
+/* As score_panels(). Each panel weighs one of the tile that waits, row after row between parts of its own depth, and
+ * s->highest follows the scores plus `shift` of their row. */
+__attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, float *restrict p, const float *restrict q,
+                                                             const float *restrict k, int64_t depth, int64_t panels,
+                                                             float factor, const float *shift)
+{
+  const int64_t part = depth > 4 * MR ? depth / MR : 4;
   struct waiting *const waiting = &s->waiting;
   for (; panels > 0; panels--, p += NR, k += NR * depth) {
-    const bool waits = weighs && waiting->p && waiting->at < waiting->to;
+    const bool waits = waiting->p && waiting->at < waiting->to;
     float *w = waits ? waiting->p + waiting->at : NULL, *lanes = s->lanes;
     const float *reference = s->max + waiting->tile * MR;
     int64_t rows = waits ? MR : 0, left = depth;
@@ -33,29 +62,15 @@ ALWAYS_INLINE void multiply_panels(struct stream *s, float *restrict p, const fl
 #undef WEIGH_ONE
     if (waits) waiting->at += NR;
     UNROLLED_FOR (i, MR) {
-      vf highest = weighs ? vf_load(s->highest + i * VL) : vf_zero();
+      vf highest = vf_load(s->highest + i * VL);
       UNROLLED_FOR (l, NV) {
         const vf x = scaled_score(score[i][l], factor);
         vf_store(p + i * P_STRIDE + l * VL, x);
-        if (weighs) highest = vf_max_bits(highest, vf_add(x, vf_set(shift[i])));
+        highest = vf_max_bits(highest, vf_add(x, vf_set(shift[i])));
       }
-      if (weighs) vf_store(s->highest + i * VL, highest);
+      vf_store(s->highest + i * VL, highest);
     }
   }
-}
-
-/* Functions of their own, so that their loops have all registers for themselves. */
-__attribute__((noinline)) static void score_panels(struct stream *s, float *restrict p, const float *restrict q,
-                                                   const float *restrict k, int64_t depth, int64_t panels, float factor)
-{
-  multiply_panels(s, p, q, k, depth, panels, factor, NULL, false);
-}
-
-__attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, float *restrict p, const float *restrict q,
-                                                             const float *restrict k, int64_t depth, int64_t panels,
-                                                             float factor, const float *shift)
-{
-  multiply_panels(s, p, q, k, depth, panels, factor, shift, true);
 }
 
 /* The same for the SHORT_MR rows of a last tile; nothing waits for it or is weighed meanwhile. */
@@ -111,6 +126,29 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
     UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
 }
 
+/* Whether exponentials are done between the multiply-adds of the next tile's scores. */
+static inline bool weighs_meanwhile(const struct stream *s) { return QK_DIVIDES && !s->unit->problem->shared_ports; }
+
+enum { HELD_BY_L1 = 32768 }; /* bytes of K, at least */
+
+/* Scores of the row tiles from t on that make a stripe, and of the key panels that all their rows see. By itself each tile
+ * would fetch K into L1 again, which does not hold it: on AVX2 6 % of the time of scores. */
+static inline void score_stripe(struct stream *s, int64_t t, int64_t j0, int64_t keys)
+{
+  const struct attn_problem *problem = s->unit->problem;
+  const int64_t depth = packed(problem->Dqk), whole = (s->unit->row1 - s->unit->row0) / MR - t;
+  const int64_t tiles = whole < STRIPE_TILES ? whole : STRIPE_TILES;
+  const int64_t seen = s->row[t * MR].limit - j0;
+  if (tiles < 2 || keys * depth * (int64_t)sizeof(float) <= HELD_BY_L1 || attn_has_mask(problem) || weighs_meanwhile(s) ||
+      s->row[(t + tiles) * MR - 1].first > j0)
+    return;
+  const int64_t panels = seen < keys ? seen / NR : keys / NR;
+  float *p[STRIPE_TILES];
+  for (int64_t i = 0; i < tiles; i++) p[i] = weights_of(s, t + i);
+  if (panels > 0) score_stripe_panels(p, s->q + t * MR * depth, s->k, depth, tiles, panels, problem->q_factor);
+  s->stripe = (struct stripe){t + tiles, panels * NR};
+}
+
 /* Scores of row tile t and keys [from, to) of the block. Returns whether s->highest is that of them, a last panel that is
  * not whole left out. */
 static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, int64_t from,
@@ -121,20 +159,22 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
   const char *soon[MR];
   if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
     const bool narrow = to - keys >= NR - VL;
+    if (t < s->stripe.end && from < s->stripe.to) from = s->stripe.to;
     const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
     const int64_t panels = (to - from) / NR - narrow;
-    const bool weighs = QK_DIVIDES && !problem->shared_ports && rows_of(s, t) > SHORT_MR;
+    const bool weighs = weighs_meanwhile(s) && rows_of(s, t) > SHORT_MR;
+    float *at = p + from;
     if (weighs) {
       const bool apart = keys < to && !narrow;
       float shift[MR];
       for (int i = 0; i < MR; i++) shift[i] = DEPTH - reference_of(s, t * MR + i);
       if (apart) score_and_weigh_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
       zero_vectors(s->highest, MR);
-      score_and_weigh_panels(s, p + from, q, k, depth, panels - apart, problem->q_factor, shift);
+      score_and_weigh_panels(s, at, q, k, depth, panels - apart, problem->q_factor, shift);
     } else if (rows_of(s, t) > SHORT_MR) {
-      score_panels(s, p + from, q, k, depth, panels, problem->q_factor);
+      score_panels(at, q, k, depth, panels, problem->q_factor);
     } else {
-      score_short_panels(p + from, q, k, depth, panels, problem->q_factor);
+      score_short_panels(at, q, k, depth, panels, problem->q_factor);
     }
     if (narrow) score_narrow_panel(p + to - NR, q, last, depth, problem->q_factor);
     return weighs;

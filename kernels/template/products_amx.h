@@ -45,6 +45,12 @@ __attribute__((noinline)) static void multiply_panels(float *restrict p, const f
   }
 }
 
+/* A stripe is one tile of as many rows. */
+static inline void score_stripe(struct stream *s, int64_t t, int64_t j0, int64_t keys)
+{
+  (void)s, (void)t, (void)j0, (void)keys;
+}
+
 /* Scores of row tile t and keys [from, to) of the block, raw: take_weights() or scale_run() is next. */
 static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t keys, float *restrict p, int64_t from,
                              int64_t to)

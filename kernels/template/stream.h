@@ -10,6 +10,7 @@ enum {
   P_STRIDE = BLOCK_KEYS + 16 + BEHIND_P, /* not a power of two: rows of P fall into different cache sets */
   GROUP_TILES = 96 / MR,                 /* row tiles whose P is alive at a time, if the plan does not say */
   MOST_GROUP_TILES = 384 / MR,
+  STRIPE_TILES = MR < 12 ? 24 / MR : 1, /* row tiles that meet a panel of K while it is in L1: products.h */
   UNIT_ROWS = 2112 / MR * MR
 };
 static const struct attn_blocking stream_blocking_step = {NR, MR, MR},
@@ -25,10 +26,13 @@ struct stream {
   float *q;          /* [tiles][packed(Dqk)][MR], or as pack_pairs.h says */
   float *o;          /* output.h: tile by tile */
   float *k, *v;      /* the block, packed */
-  float *p;          /* [group_tiles + 1][MR][P_STRIDE] scores, then weights: see slot_of() */
+  float *p;          /* [group_tiles + STRIPE_TILES][MR][P_STRIDE] scores, then weights: see slot_of() */
   unsigned care;     /* what products of the block must take care of: care.h */
-  float *highest;    /* [MR][VL] of a tile's shifted scores: weigh.h */
-  float *lanes;      /* [MR][NV][VL] sums of the weights of the tile that waits */
+  struct stripe {
+    int64_t end, to; /* tiles before `end` have the scores of keys [0, to) of the block */
+  } stripe;
+  float *highest; /* [MR][VL] of a tile's shifted scores: weigh.h */
+  float *lanes;   /* [MR][NV][VL] sums of the weights of the tile that waits */
   struct waiting {
     float *p;                   /* of that tile; NULL: none waits */
     int64_t tile, from, at, to; /* keys [from, to) of the block; those from `at` on are still scores */
@@ -42,8 +46,8 @@ static inline int64_t rows_of(const struct stream *s, int64_t t)
   return rows < MR ? rows : MR;
 }
 
-/* A group's tiles and the one after it have their P at the same time. */
-static inline int64_t slot_of(const struct stream *s, int64_t t) { return t % (s->group_tiles + 1); }
+/* A group's tiles and the stripe after it have their P at the same time. */
+static inline int64_t slot_of(const struct stream *s, int64_t t) { return t % (s->group_tiles + STRIPE_TILES); }
 static inline float *weights_of(const struct stream *s, int64_t t) { return s->p + slot_of(s, t) * MR * P_STRIDE; }
 
 /* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */
@@ -77,7 +81,7 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(o, s->tiles * MR * s->values);
   TAKE(k, s->block_keys * packed(p->Dqk));
   TAKE(v, packed(s->block_keys) * s->values);
-  TAKE(p, (s->group_tiles + 1) * MR * P_STRIDE);
+  TAKE(p, (s->group_tiles + STRIPE_TILES) * MR * P_STRIDE);
   TAKE(highest, QK_DIVIDES ? MR * VL : 0);
   TAKE(lanes, QK_DIVIDES ? MR * NV * VL : 0);
 #undef TAKE

@@ -86,6 +86,21 @@ static void tile_edges(struct visitor *g)
         c.desc.flags = causal ? ATTN_CAUSAL : 0;
         emit(g, c);
       }
+  /* Stripes of row tiles, which meet panels of K that all their rows see, in blocks that L1 does not hold. */
+  const int64_t stripes[] = {4 * mr + 1, 2 * mr, 3 * mr + 1, 7 * mr + mr / 2, 9 * mr - 1}, of_keys[] = {280, 528, 257};
+  static const unsigned limits[] = {0, ATTN_CAUSAL, ATTN_CAUSAL | ATTN_WINDOW_LEFT};
+  for (size_t r = 0; mr > 1 && r < (g->grid == GRID_EMULATED ? 1 : COUNT(stripes)); r++)
+    for (size_t k = 0; k < COUNT(of_keys); k++)
+      for (size_t i = 0; i < COUNT(limits); i++) {
+        struct check_case c = plain("stripes");
+        c.desc.Sq = stripes[r];
+        c.desc.Skv = of_keys[k];
+        c.desc.Dqk = 40;
+        c.desc.Dv = 8;
+        c.desc.flags = limits[i];
+        c.desc.window_left = limits[i] & ATTN_WINDOW_LEFT ? 200 : 0;
+        emit(g, c);
+      }
   /* Where a group of row tiles ends: what its last one leaves to the tile after it, which is whole, or not. */
   for (int64_t behind = 1; behind <= mr; behind += mr - 1) {
     struct check_case c = plain("groups-of-tiles");

@@ -58,14 +58,14 @@ fi
 build() {
   local make=(make -s -C "$tree" -j"$(nproc)" --no-print-directory HWLOC=0)
   case $1 in
-  avx512* | amx) "${make[@]}" BUILD="$dir/x86" CC=gcc "$dir/x86/tests/check_kernels_static" ;;
+  avx* | amx) "${make[@]}" BUILD="$dir/x86" CC=gcc "$dir/x86/tests/check_kernels_static" ;;
   neon*) "${make[@]}" BUILD="$dir/arm" CC="$compiler" AR="${compiler%gcc}ar" "$dir/arm/tests/check_kernels_static" ;;
   esac > "$dir/log/build" 2>&1 || { cat "$dir/log/build" >&2; return 1; }
 }
 run() {
   local options=(--kernel "$2" --grid emulated --no-exp2 --seed 1)
   case $1 in
-  avx512* | amx)
+  avx* | amx)
     if [ -n "$emulate" ] && [ "$1" = avx512 ]; then
       "$root/tests/emulate/run.sh" --dir "$dir/emulate" --timeout 600 -- "$dir/x86/tests/check_kernels_static" "${options[@]}"
     else
@@ -92,7 +92,7 @@ plant() {
   local isa=${kernel##*_} source text rest status=0 caught count
   [[ $only = *" $mutant "* ]] || return 0
   [ "$isa" != dotprod ] || isa=neon
-  [[ $isa = avx512* || $isa = amx || $isa = neon* ]] || fail "$mutant: $kernel is not run here, only kernels of AVX-512, AMX and NEON are"
+  [[ $isa = avx* || $isa = amx || $isa = neon* ]] || fail "$mutant: $kernel is not run here, only kernels of AVX2, AVX-512, AMX and NEON are"
   only=${only/ $mutant / }
   source=$tree/$file
   text=$(cat "$source"; echo .)
