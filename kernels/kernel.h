@@ -244,9 +244,12 @@ static inline int64_t attn_key_span(const struct attn_kernel *kernel, int64_t ke
   return (spans + ATTN_MOST_PARTS - 1) / ATTN_MOST_PARTS * kernel->key_span;
 }
 
-/* Row r of a KV head -> query i and query head h. */
-static inline int64_t attn_row_query(const struct attn_problem *p, int64_t r) { return r / p->G; }
-static inline int64_t attn_row_head(const struct attn_problem *p, int64_t hkv, int64_t r) { return hkv * p->G + r % p->G; }
+/* Row r of a KV head -> query i and query head h. A division takes longer than all else that is done for a row. */
+static inline int64_t attn_row_query(const struct attn_problem *p, int64_t r) { return p->G == 1 ? r : r / p->G; }
+static inline int64_t attn_row_head(const struct attn_problem *p, int64_t hkv, int64_t r)
+{
+  return p->G == 1 ? hkv : hkv * p->G + r % p->G;
+}
 
 /* Where row r begins in q and o, and head (b, hkv) in k and v; in elements. */
 static inline int64_t attn_q_at(const struct attn_unit *u, int64_t r)

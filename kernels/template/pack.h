@@ -12,6 +12,7 @@
 #include "load_as.h"
 
 #include <float.h>
+#include <string.h>
 
 enum {
   PACKED = 1,                               /* elements to a packed float */
@@ -34,6 +35,27 @@ static inline vf load_query(const struct attn_unit *u, int64_t at)
   return load_as(READS_CACHES ? u->problem->dtype : ELEMENT_DTYPE, u->q, at);
 }
 
+/* Where n rows of the unit's head from `row` on begin in q, by one division; those beyond the last one begin where it does.
+ */
+static inline void find_rows(int64_t *at, int64_t n, const struct attn_unit *u, int64_t row, int64_t row_end)
+{
+  const struct attn_problem *p = u->problem;
+  int64_t head = p->G == 1 ? 0 : row % p->G, begins = attn_q_at(u, row);
+  for (int64_t i = 0; i < n; i++) {
+    at[i] = begins;
+    if (row + i + 1 >= row_end) continue;
+    begins += p->q.h;
+    if (++head == p->G) head = 0, begins += p->q.s - p->G * p->q.h;
+  }
+}
+
+static inline bool evenly_apart(const int64_t *at, int64_t n)
+{
+  bool even = true;
+  for (int64_t i = 2; i < n; i++) even &= at[i] - at[i - 1] == at[1] - at[0];
+  return even;
+}
+
 /* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The
  * columns of a block of TB overlap where TB is no divisor of MR: each is right before the next begins, so up to TB floats
  * behind the tile may change. Returns what products must take care of; so do pack_k() and pack_v(). */
@@ -44,13 +66,16 @@ static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, in
   const int64_t whole = p->q.d == 1 ? p->Dqk / TB * TB : 0;
   const vf factor = vf_set(p->q_factor);
   const int64_t rows = row_end - row < MR ? row_end - row : MR;
-  int64_t src[ROWS],
-      soon[MR]; /* the next tile's: its rows are as many short streams, which no hardware prefetcher follows */
-  for (int64_t i = 0; i < rows; i++) src[i] = attn_q_at(u, row + i);
-  for (int64_t i = 0; i < MR; i++) soon[i] = attn_q_at(u, row + MR + i < row_end ? row + MR + i : row_end - 1);
+  int64_t src[ROWS + MR];
+  const int64_t *soon =
+      src + ROWS; /* the next tile's rows are as many short streams, which no hardware prefetcher follows */
+  find_rows(src, ROWS + MR, u, row, row_end);
+  const bool direct = p->dtype == ELEMENT_DTYPE && row + ROWS <= row_end && evenly_apart(src, ROWS);
   for (int64_t d = 0; d < whole; d += TB) {
     for (int64_t i = 0; i < MR; i++) __builtin_prefetch((const element *)u->q + soon[i] + d);
-    for (int64_t i = 0; i < ROWS; i += TB) {
+    for (int64_t i = 0; direct && i < ROWS; i += TB)
+      el_transpose_block(dst + d * MR + i, MR, (const element *)u->q + src[i] + d, src[1] - src[0]);
+    for (int64_t i = 0; !direct && i < ROWS; i += TB) {
       float block[TB][TB];
       for (int64_t r = 0; r < TB; r++)
         for (int64_t c = 0; c < TB; c += VL)
@@ -58,6 +83,7 @@ static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, in
       vf_transpose_block(dst + d * MR + i, MR, block[0], TB);
     }
   }
+  for (int64_t at = 0; direct && at < whole * MR; at += VL) vf_store(dst + at, vf_mul(vf_load(dst + at), factor));
   for (int64_t d = whole; d < p->Dqk; d++)
     for (int64_t i = 0; i < MR; i++)
       dst[d * MR + i] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;
@@ -72,6 +98,7 @@ static inline unsigned pack_k(float *restrict dst, const element *restrict src, 
 {
   enum { LINE = 64 / sizeof(element) };
   const int64_t whole_rows = stride->d == 1 ? n / TB * TB : 0, whole_depth = depth / TB * TB;
+  if (n % NR) memset(dst + n / NR * NR * depth, 0, sizeof *dst * NR * (size_t)depth);
   for (int64_t j = 0; j < whole_rows; j += TB) {
     const element *rows = src + j * stride->s;
     float *panel = dst + j / NR * NR * depth + j % NR;
@@ -86,8 +113,6 @@ static inline unsigned pack_k(float *restrict dst, const element *restrict src, 
     for (int64_t d = j < whole_rows ? whole_depth : 0; d < depth; d++)
       column[d * NR] = el_get(src[j * stride->s + d * stride->d]);
   }
-  for (int64_t j = n; j % NR; j++)
-    for (int64_t d = 0; d < depth; d++) dst[j / NR * NR * depth + d * NR + j % NR] = 0;
   return 0;
 }
 
