@@ -43,6 +43,14 @@ for wrong in window window0 window-3 window1x causal-window99999999 windows soft
   check "mask '$wrong': the message names it" grep -q "mask '$wrong'" "$dir/err"
 done
 
+# ALiBi puts most keys far below the row's reference, whose products would be denormal: 8 times the time of plain, on some CPUs.
+kernel=fwd_f32_avx2
+[ "$(uname -m)" != aarch64 ] || kernel=fwd_f32_neon
+long() { echo "attn/$kernel/f32/B:1/Hq:4/Hkv:4/Sq:2048/Skv:2048/Dqk:64/Dv:64/$1/T:1"; }
+check 'ALiBi over 2048 keys runs' "$attnbench" run --case "$(long none)" --case "$(long alibi)" --repetitions 3 --times-only --csv "$dir/csv"
+check 'ALiBi takes no multiple of the time of plain' awk -F, -v p="$column" '/alibi/ { if ($p < 3) fast = 1; else print $p " times as long" }
+  END { exit !fast }' "$dir/csv"
+
 # Whole layers: across inputs of different widths, grouped heads, with and without output projection, on itself.
 layer() { echo "attn/fwd_f32_scalar/f32/B:2/Hq:4/Hkv:2/Sq:$1/Skv:33/Dqk:16/Dv:8/causal-window20/$2/T:2"; }
 set -- "$(layer 15 Wq:24/Wkv:40/Wo:20)" "$(layer 15 Wq:24/Wkv:40/Wo:0)" "$(layer 33 Wq:24/Wkv:24/Wo:24)"

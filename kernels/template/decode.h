@@ -39,7 +39,8 @@ enum {
   DECODE_ROWS = 16,   /* more are better off with packed K and V */
 };
 #define DECODE_RAISE 8.0f
-#define DECODE_DEPTH 126.0f
+#define DECODE_DEPTH (ELEMENT_DTYPE == ATTN_I8 ? 126.0f : 100.0f) /* as DEPTH in weigh.h; products of integers are exact   \
+                                                                   */
 
 static inline size_t decode_layout(struct decode *s, const struct attn_problem *p, int64_t rows, char *base)
 {
@@ -71,7 +72,7 @@ static inline bool decode_supports(const struct attn_problem *p)
 /* Row r has a score, `top`, that exceeds its reference by more than DECODE_RAISE. */
 __attribute__((noinline)) static void raise_reference(struct decode *s, int64_t r, float top)
 {
-  const vf rescale = vf_set(attn_exp2(s->max[r] - top));
+  const vf rescale = vf_set(attn_exp2(fmaxf(s->max[r] - top, -DECODE_DEPTH)));
   float *sum = s->sum + r * VL;
   s->max[r] = top;
   vf_store(sum, vf_mul(vf_load(sum), rescale));
@@ -93,7 +94,8 @@ static __attribute__((noinline)) void weigh_any(struct decode *s, int64_t r, con
   }
   const vf max = vf_set(s->max[r]);
   for (int64_t j = 0; j < padded; j += VL) {
-    const vf score = vf_load(w + j), weight = vf_hide(vf_exp2(vf_sub(score, max)), score);
+    const vf score = vf_load(w + j);
+    const vf weight = vf_hide(vf_exp2(vf_max(vf_set(-DECODE_DEPTH), vf_sub(score, max))), score);
     sum = vf_add(sum, weight);
     vf_store(w + j, weight);
   }

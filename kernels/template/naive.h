@@ -15,6 +15,7 @@
 #include <string.h>
 
 enum { NAIVE_KEYS = 256 / NR * NR };
+#define NAIVE_DEPTH 100.0f /* as DEPTH in weigh.h */
 
 struct naive {
   const struct attn_unit *unit;
@@ -82,7 +83,8 @@ static inline bool naive_softmax(struct naive *n, int64_t r)
     const int64_t end = keys - j0 < NAIVE_KEYS ? keys : j0 + NAIVE_KEYS;
     vf block = vf_zero();
     for (int64_t j = j0; j < end; j += VL) {
-      const vf score = vf_load(s + j), weight = vf_hide(vf_exp2(vf_sub(score, vf_set(top))), score);
+      const vf score = vf_load(s + j), below = vf_max(vf_set(-NAIVE_DEPTH), vf_sub(score, vf_set(top)));
+      const vf weight = vf_hide(vf_exp2(below), score);
       vf_store(s + j, weight);
       block = vf_add(block, weight);
     }
