@@ -24,8 +24,8 @@
 #define DEPTH 100.0f
 /* A row's first maximum is near 0 from -NEAR to NEAR_ABOVE. Whoever takes 0 for the reference without the maximum itself
  * has seen more than -NEAR_SURELY and at most RAISE, sums rounded: no doubt is left. */
-#define NEAR        16.0f
-#define NEAR_SURELY 15.0f
+#define NEAR        4.0f
+#define NEAR_SURELY 3.0f
 #define NEAR_ABOVE  9.0f
 #define NO_KEYS     -FLT_MAX /* the reference of a row without any so far */
 
