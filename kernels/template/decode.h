@@ -39,8 +39,8 @@ enum {
   DECODE_ROWS = 16,   /* more are better off with packed K and V */
 };
 #define DECODE_RAISE 8.0f
-#define DECODE_DEPTH (ELEMENT_DTYPE == ATTN_I8 ? 126.0f : 100.0f) /* as DEPTH in weigh.h; products of integers are exact   \
-                                                                   */
+/* As DEPTH in weigh.h; products of integers are never denormal. */
+#define DECODE_DEPTH (ELEMENT_DTYPE == ATTN_I8 ? 126.0f : 100.0f)
 
 static inline size_t decode_layout(struct decode *s, const struct attn_problem *p, int64_t rows, char *base)
 {
