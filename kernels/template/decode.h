@@ -72,7 +72,8 @@ static inline bool decode_supports(const struct attn_problem *p)
 /* Row r has a score, `top`, that exceeds its reference by more than DECODE_RAISE. */
 __attribute__((noinline)) static void raise_reference(struct decode *s, int64_t r, float top)
 {
-  const vf rescale = vf_set(attn_exp2(fmaxf(s->max[r] - top, -DECODE_DEPTH)));
+  const float fall = s->max[r] - top;
+  const vf rescale = vf_set(attn_exp2(fall < -DECODE_DEPTH ? -DECODE_DEPTH : fall));
   float *sum = s->sum + r * VL;
   s->max[r] = top;
   vf_store(sum, vf_mul(vf_load(sum), rescale));

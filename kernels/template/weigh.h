@@ -44,7 +44,7 @@ static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, 
 {
   const int64_t r = t * MR + i;
   if (PACKED == 1 && s->max[r] == NO_KEYS && top >= -NEAR && top <= NEAR_ABOVE) top = 0;
-  const float rescale = attn_exp2(fmaxf(s->max[r] - top, -DEPTH));
+  const float fall = s->max[r] - top, rescale = attn_exp2(fall < -DEPTH ? -DEPTH : fall);
   s->max[r] = top;
   if (!vf_any_above(vf_load(s->sum + r * VL), 0)) return; /* all weights so far are 0 */
   for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
