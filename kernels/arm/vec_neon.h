@@ -21,7 +21,8 @@ static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
 static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
 static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
-static inline vf vf_max(vf a, vf b) { return vmaxnmq_f32(a, b); } /* the other one if one is NaN */
+static inline vf vf_max(vf a, vf b) { return vmaxnmq_f32(a, b); }        /* the other one if one is NaN */
+static inline vf vf_at_least(vf low, vf x) { return vmaxq_f32(low, x); } /* NaN stays one */
 
 /* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
 static inline __attribute__((always_inline)) vf vf_keep(vf x)

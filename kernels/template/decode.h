@@ -96,7 +96,7 @@ static __attribute__((noinline)) void weigh_any(struct decode *s, int64_t r, con
   const vf max = vf_set(s->max[r]);
   for (int64_t j = 0; j < padded; j += VL) {
     const vf score = vf_load(w + j);
-    const vf weight = vf_hide(vf_exp2(vf_max(vf_set(-DECODE_DEPTH), vf_sub(score, max))), score);
+    const vf weight = vf_hide(vf_exp2(vf_at_least(vf_set(-DECODE_DEPTH), vf_sub(score, max))), score);
     sum = vf_add(sum, weight);
     vf_store(w + j, weight);
   }

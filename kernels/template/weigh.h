@@ -100,7 +100,7 @@ __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) {
       const vf score = vf_load(p + j + l * VL);
-      const vf weight = vf_hide(vf_exp2(vf_max(vf_set(-DEPTH), vf_sub(score, max))), score);
+      const vf weight = vf_hide(vf_exp2(vf_at_least(vf_set(-DEPTH), vf_sub(score, max))), score);
       vf_store(p + j + l * VL, weight);
       sum[l] = vf_add(sum[l], weight);
     }

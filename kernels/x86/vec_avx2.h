@@ -28,7 +28,8 @@ static inline __attribute__((always_inline)) vf vf_fma_into(vf c, vf a, vf b)
   return c;
 }
 #define vf_fma_into vf_fma_into
-static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); } /* b if a is NaN */
+static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }          /* b if a is NaN */
+static inline vf vf_at_least(vf low, vf x) { return _mm256_max_ps(low, x); } /* NaN stays one */
 
 /* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
 static inline __attribute__((always_inline)) vf vf_keep(vf x)

@@ -21,6 +21,7 @@ static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf vf_at_least(vf low, vf x) { return _mm512_max_ps(low, x); } /* NaN stays one */
 
 /* x, in a register from here on: else gcc folds its load into every use of it, and loads become the limit. */
 static inline __attribute__((always_inline)) vf vf_keep(vf x)
