@@ -12,6 +12,9 @@ ALWAYS_INLINE void score_tile(float *restrict p, const float *restrict q, const 
                               float factor)
 {
   vf score[MR][NV];
+#ifdef __clang__ /* no loops over panels of their own for each kind of depth */
+  __asm__ volatile("" : "+r"(depth));
+#endif
   ZERO_TILE(score, MR, NV);
   qk_tile(score, q, k, depth, NV);
   UNROLLED_FOR (i, MR)
