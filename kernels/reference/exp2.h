@@ -16,6 +16,8 @@
 #define ATTN_EXP2_C4  0.00967199914f
 #define ATTN_EXP2_C5  0.00132546027f
 #define ATTN_EXP2_MIN -126.0f
+/* So far below its row's reference, in log2 units, a weight is as good as nothing, and not made smaller: weigh.h. */
+#define ATTN_DEPTH 100.0f
 /* 1.5 * 2^23: adding it rounds to an integer; + 127 puts the biased exponent into the low bits of the sum. */
 #define ATTN_EXP2_ROUND          12583039.0f
 #define ATTN_EXP2_ROUND_UNBIASED 12582912.0f

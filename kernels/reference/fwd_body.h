@@ -63,8 +63,8 @@ static inline void fwd_body(const struct attn_unit *u)
         for (int64_t d = 0; d < p->Dv; d++) o[d] *= rescale;
       }
       for (int64_t d = 0; d < p->Dv; d++) part[d] = 0; /* a sum of sums: its error does not grow with Skv */
-      /* Not less than 2^-100: see DEPTH in template/weigh.h. */
-      for (int64_t j = 0; j < n; j++) w[j] = s[j] == -INFINITY ? 0.0f : attn_exp2(s[j] - max < -100 ? -100 : s[j] - max);
+      for (int64_t j = 0; j < n; j++)
+        w[j] = s[j] == -INFINITY ? 0.0f : attn_exp2(s[j] - max < -ATTN_DEPTH ? -ATTN_DEPTH : s[j] - max);
       for (int64_t j = 0; j < n; j++) {
         if (s[j] == -INFINITY) continue; /* hidden: its value may be NaN */
         const float *restrict v_row = as_f32(v + (j0 + j) * p->v.s, p->v.d, p->Dv, buffer);

@@ -40,7 +40,7 @@ enum {
 };
 #define DECODE_RAISE 8.0f
 /* As DEPTH in weigh.h; products of integers are never denormal. */
-#define DECODE_DEPTH (ELEMENT_DTYPE == ATTN_I8 ? 126.0f : 100.0f)
+#define DECODE_DEPTH (ELEMENT_DTYPE == ATTN_I8 ? 126.0f : ATTN_DEPTH)
 
 static inline size_t decode_layout(struct decode *s, const struct attn_problem *p, int64_t rows, char *base)
 {

@@ -15,7 +15,6 @@
 #include <string.h>
 
 enum { NAIVE_KEYS = 256 / NR * NR };
-#define NAIVE_DEPTH 100.0f /* as DEPTH in weigh.h */
 
 struct naive {
   const struct attn_unit *unit;
@@ -83,7 +82,7 @@ static inline bool naive_softmax(struct naive *n, int64_t r)
     const int64_t end = keys - j0 < NAIVE_KEYS ? keys : j0 + NAIVE_KEYS;
     vf block = vf_zero();
     for (int64_t j = j0; j < end; j += VL) {
-      const vf score = vf_load(s + j), below = vf_at_least(vf_set(-NAIVE_DEPTH), vf_sub(score, vf_set(top)));
+      const vf score = vf_load(s + j), below = vf_at_least(vf_set(-ATTN_DEPTH), vf_sub(score, vf_set(top)));
       const vf weight = vf_hide(vf_exp2(below), score);
       vf_store(s + j, weight);
       block = vf_add(block, weight);

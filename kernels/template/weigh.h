@@ -21,7 +21,7 @@
 /* A plain score is at most DEPTH below its row's reference and RAISE above: score - reference + DEPTH is in [0, DEPTH +
  * RAISE]. What lies below weighs 2^-DEPTH, which is nothing beside a row's sum. Less would be nothing as well, but products
  * with it denormal: where ALiBi or large scores put most keys that far down, some CPUs took 8 to 26 times as long. */
-#define DEPTH 100.0f
+#define DEPTH ATTN_DEPTH
 /* A row's first maximum is near 0 from -NEAR to NEAR_ABOVE. Whoever takes 0 for the reference without the maximum itself
  * has seen more than -NEAR_SURELY and at most RAISE, sums rounded: no doubt is left. */
 #define NEAR        4.0f
