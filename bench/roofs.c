@@ -20,7 +20,7 @@ static const struct roof_loops *const all_loops[] = {
 };
 enum { LOOPS = sizeof all_loops / sizeof *all_loops, MAX_ROOFS = 256, MAX_READERS = 512 };
 
-static const double sample_s = 3e-3;
+static const double least_sample_s = 2e-3;
 static const size_t chunk_bytes = (size_t)32 << 20, least_buffer_bytes = (size_t)256 << 20;
 
 /* A team that reads so many bytes again and again, and what it settled on. */
@@ -36,7 +36,7 @@ struct bench_roofs {
   size_t buffer_bytes;
   struct bench_roof roof[MAX_ROOFS];
   struct reader reader[MAX_READERS];
-  long rounds[ATTN_ISA_COUNT]; /* that last sample_s on one core */
+  long rounds[ATTN_ISA_COUNT]; /* of multiply-adds that last least_sample_s or more */
   int roofs, readers;
 };
 
@@ -122,18 +122,12 @@ double bench_roofs_fma(struct bench_roofs *r, enum attn_isa isa, int threads)
   const struct roof_loops *loops = loops_of(isa);
   if (!loops) return 0;
   threads = team_threads(threads);
-  if (!r->rounds[isa]) {
-    struct sample probe = {.loops = loops, .rounds = 1};
-    double seconds = 0;
-    while (seconds < sample_s / 4) {
-      probe.rounds *= 2;
-      seconds = team_seconds(&probe, 1);
-      if (seconds == 0) return 0;
-    }
-    r->rounds[isa] = (long)((double)probe.rounds * sample_s / seconds) + 1;
-  }
-  struct sample sample = {.loops = loops, .rounds = r->rounds[isa]};
-  const double seconds = team_seconds(&sample, threads);
+  struct sample sample = {.loops = loops, .rounds = r->rounds[isa] > 0 ? r->rounds[isa] : 1};
+  double seconds;
+  /* Asked of every sample: where the first one was disturbed, few rounds took long, and later samples would be of the
+   * start of a team rather than of multiply-adds. */
+  while ((seconds = team_seconds(&sample, threads)) > 0 && seconds < least_sample_s) sample.rounds *= 2;
+  r->rounds[isa] = sample.rounds;
   const double flops = loops->flops_per_round * (double)sample.rounds * threads;
   const double value = seconds > 0 ? flops / seconds : 0;
   record(r, false, isa, threads, value);

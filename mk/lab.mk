@@ -1,5 +1,6 @@
 # Statistics and verdicts: what their tests link beyond libattn.
 $(BUILD)/tests/test_stats: $(BUILD)/obj/bench/stats.o
+$(BUILD)/tests/test_roofs: $(BUILD)/obj/bench/roofs.o $(BUILD)/obj/bench/team.o
 $(BUILD)/tests/test_results: $(BUILD)/obj/bench/results.o $(BUILD)/obj/bench/results_counters.o
 $(BUILD)/tests/test_results: UNIT_LIBS += -ljansson
 
