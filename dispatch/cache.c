@@ -1,15 +1,14 @@
 #include "cache.h"
 
 #include "error.h"
+#include "memory.h"
 
 #include "../kernels/reference/half.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum { ALIGN = 4096, LEAST_PAGE = ATTN_KEY_STRETCH, MOST_PAGE = 1 << 30 };
-#define LARGE_PAGE ((size_t)2 << 20)
+enum { LEAST_PAGE = ATTN_KEY_STRETCH, MOST_PAGE = 1 << 30 };
 
 static attn_status check_desc(const attn_cache_desc *d)
 {
@@ -79,16 +78,6 @@ static attn_status lay_out(struct attn_cache *c)
   return ATTN_OK;
 }
 
-/* A cache is read at the speed of memory, which small pages halve. A wish: where the system has no large ones, they are
- * small. */
-static void *reserve(size_t bytes)
-{
-  const size_t align = bytes < LARGE_PAGE ? ALIGN : LARGE_PAGE, whole = (bytes + align - 1) / align * align;
-  void *start = aligned_alloc(align, whole);
-  if (start && align == LARGE_PAGE) (void)madvise(start, whole, MADV_HUGEPAGE);
-  return start;
-}
-
 attn_status attn_cache_create(attn_cache **out, const attn_cache_desc *desc)
 {
   if (!out) return attn_fail(ATTN_ERR_INVALID, "cache is NULL; pass the address of an attn_cache pointer");
@@ -102,9 +91,11 @@ attn_status attn_cache_create(attn_cache **out, const attn_cache_desc *desc)
   status = lay_out(c);
   if (!status) {
     const size_t B = (size_t)desc->B;
-    bool have = (c->k = reserve(c->k_bytes)) && (c->v = reserve(c->v_bytes)) && (c->length = calloc(B, sizeof *c->length));
+    bool have = (c->k = attn_reserve(c->k_bytes, c->k_bytes)) && (c->v = attn_reserve(c->v_bytes, c->v_bytes)) &&
+                (c->length = calloc(B, sizeof *c->length));
     if (have && desc->dtype == ATTN_I8)
-      have = (c->k_scale = reserve(c->scale_bytes)) && (c->v_scale = reserve(c->scale_bytes));
+      have = (c->k_scale = attn_reserve(c->scale_bytes, c->scale_bytes)) &&
+             (c->v_scale = attn_reserve(c->scale_bytes, c->scale_bytes));
     if (have && c->table_pages)
       have = (c->page_count = calloc(B, sizeof *c->page_count)) &&
              (c->uses = calloc((size_t)desc->pages, sizeof *c->uses)) &&

@@ -1,6 +1,7 @@
 /* attn_layer: embedding, projections, attention, output projection. Every buffer in between lies in one workspace. */
 #include "error.h"
 #include "linear.h"
+#include "memory.h"
 #include "parallel.h"
 #include "plan.h"
 
@@ -150,7 +151,7 @@ static attn_status size_workspace(struct attn_layer *l)
       __builtin_add_overflow(total, p->attention, &total))
     return attn_fail(ATTN_ERR_OVERFLOW, "the layer's workspace for this shape exceeds the address space");
   p->bytes_of_them = total;
-  l->workspace = malloc(total);
+  l->workspace = attn_reserve(total, total);
   return l->workspace ? ATTN_OK : attn_fail(ATTN_ERR_NO_MEMORY, "workspace of %zu bytes: no memory", total);
 }
 

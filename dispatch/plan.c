@@ -3,6 +3,7 @@
 #include "blocking.h"
 #include "cpu.h"
 #include "error.h"
+#include "memory.h"
 #include "parallel.h"
 #include "sequences.h"
 #include "topology.h"
@@ -128,7 +129,7 @@ static attn_status size_workspace(struct attn_plan *plan)
       __builtin_add_overflow(plan->workspace_bytes, plan->sequence_bytes, &plan->workspace_bytes) ||
       plan->workspace_bytes > PTRDIFF_MAX)
     goto overflow;
-  plan->workspace = malloc(plan->workspace_bytes);
+  plan->workspace = attn_reserve(plan->workspace_bytes, plan->scratch_bytes);
   if (!plan->workspace)
     return attn_fail(ATTN_ERR_NO_MEMORY, "workspace of %zu bytes (%d threads): no memory; use fewer threads",
                      plan->workspace_bytes, plan->threads);
