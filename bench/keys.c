@@ -94,8 +94,8 @@ static attn_status make_cached(struct bench_keys *keys, int i, const struct benc
 
 static bool copy_tensors(struct bench_keys *keys, int i, const struct bench_tensors *t)
 {
-  void *k = keys->copy[2 * i] = bench_memory_map(keys->k_bytes, 0);
-  void *v = keys->copy[2 * i + 1] = bench_memory_map(keys->v_bytes, 0);
+  void *k = keys->copy[2 * i] = bench_memory_map(keys->k_bytes);
+  void *v = keys->copy[2 * i + 1] = bench_memory_map(keys->v_bytes);
   if (!k || !v) return false;
   keys->args[i].k = memcpy(k, t->args.k, keys->k_bytes);
   keys->args[i].v = memcpy(v, t->args.v, keys->v_bytes);

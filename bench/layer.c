@@ -103,7 +103,7 @@ bool bench_layer_create(struct bench_layer *l, const struct bench_shape *shape, 
   float *part[PARTS];
   if (bytes < 0x1p62) {
     l->memory_bytes = (size_t)bytes;
-    l->memory = bench_memory_map(l->memory_bytes, 0);
+    l->memory = bench_memory_map(l->memory_bytes);
   }
   if (!l->memory) {
     snprintf(error, error_bytes, "no memory for weights of %.1f GiB", bytes / 0x1p30);

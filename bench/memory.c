@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,15 +56,25 @@ size_t bench_memory_available(void)
   return available;
 }
 
-void *bench_memory_map(size_t bytes, int large)
+static const size_t large_page = (size_t)2 << 20;
+
+static bool is_large(size_t bytes) { return bytes >= large_page / 2 && bytes <= PTRDIFF_MAX; }
+static size_t mapped(size_t bytes) { return is_large(bytes) ? (bytes + large_page - 1) / large_page * large_page : bytes; }
+
+void *bench_memory_map(size_t bytes)
 {
-  void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const size_t slack = is_large(bytes) ? large_page : 0; /* before and behind what begins on a large page */
+  char *start = mmap(NULL, mapped(bytes) + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return NULL;
-  if (large) (void)madvise(start, bytes, MADV_HUGEPAGE); /* a wish: without it the pages are small */
-  return start;
+  if (!slack) return start;
+  const size_t before = -(uintptr_t)start % large_page;
+  if (before) munmap(start, before);
+  munmap(start + before + mapped(bytes), slack - before);
+  (void)madvise(start + before, mapped(bytes), MADV_HUGEPAGE); /* a wish */
+  return start + before;
 }
 
 void bench_memory_free(void *start, size_t bytes)
 {
-  if (start) munmap(start, bytes);
+  if (start) munmap(start, mapped(bytes));
 }

@@ -7,9 +7,10 @@
 /* Bytes available now: what the kernel reports, within the limit of this process's cgroup. SIZE_MAX: unknown. */
 size_t bench_memory_available(void);
 
-/* Page-aligned, zero-filled, lazily backed; large pages where the system gives them if large is set. NULL: none left.
- * Freed by bench_memory_free() with the same size. */
-void *bench_memory_map(size_t bytes, int large);
+/* Page-aligned, zero-filled, lazily backed. From 1 MiB on whole large pages where the system gives them, as the plans'
+ * workspaces have: small ones slow each kernel down by something else each time, most of all on virtual machines. NULL:
+ * none left. Freed by bench_memory_free() with the same size. */
+void *bench_memory_map(size_t bytes);
 void bench_memory_free(void *start, size_t bytes);
 
 #endif

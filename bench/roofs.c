@@ -245,7 +245,7 @@ struct bench_roofs *bench_roofs_create(int threads)
   struct bench_roofs *r = calloc(1, sizeof *r);
   if (r) {
     r->buffer_bytes = buffer_size();
-    r->buffer = bench_memory_map(r->buffer_bytes, 1);
+    r->buffer = bench_memory_map(r->buffer_bytes);
   }
   if (!r || !r->buffer || !bench_team_run(team_threads(threads), touch, r)) {
     fprintf(stderr, "attnbench: no memory or threads for the bandwidth buffer of %zu MiB\n", r ? r->buffer_bytes >> 20 : 0);

@@ -15,7 +15,7 @@
 
 #include <math.h>
 
-#define BENCH_METHOD_VERSION "2"
+#define BENCH_METHOD_VERSION "3"
 
 struct bench_settings {
   int repetitions;

@@ -228,9 +228,9 @@ bool bench_tensors_create(struct bench_tensors *t, const struct bench_shape *sha
   *t = (struct bench_tensors){.desc = bench_shape_desc(shape), .owned = true};
   if (!resolve(t, error, error_bytes)) return false;
   const struct attn_extents *e = &t->extents;
-  void *q = bench_memory_map(e->q, 0), *k = bench_memory_map(e->k, 0), *v = bench_memory_map(e->v, 0);
-  void *mask = e->mask ? bench_memory_map(e->mask, 0) : NULL, *blocks = e->blocks ? bench_memory_map(e->blocks, 0) : NULL;
-  t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o, 0), .mask = mask, .blocks = blocks};
+  void *q = bench_memory_map(e->q), *k = bench_memory_map(e->k), *v = bench_memory_map(e->v);
+  void *mask = e->mask ? bench_memory_map(e->mask) : NULL, *blocks = e->blocks ? bench_memory_map(e->blocks) : NULL;
+  t->args = (attn_args){.q = q, .k = k, .v = v, .o = bench_memory_map(e->o), .mask = mask, .blocks = blocks};
   t->per_head = malloc(2 * (size_t)shape->Hq * sizeof *t->per_head);
   const bool laid = lay_sequences(t, &shape->seqs);
   if (!laid || !q || !k || !v || !t->args.o || (e->mask && !mask) || (e->blocks && !blocks) || !t->per_head) {
