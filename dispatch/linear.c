@@ -1,6 +1,7 @@
 #include "linear.h"
 
 #include "error.h"
+#include "memory.h"
 #include "parallel.h"
 
 #include "../kernels/reference/half.h"
@@ -68,7 +69,7 @@ attn_status attn_weights_pack(struct attn_weights *w, const struct attn_restrict
                      (long long)depth);
   w->panels = (outputs + columns - 1) / columns;
   bias_bytes = ((size_t)(w->panels * columns) * sizeof(float) + 63) & ~(size_t)63;
-  w->packed = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+  w->packed = attn_reserve(bytes, bytes);
   w->bias = aligned_alloc(64, bias_bytes);
   float *panel = malloc(((size_t)columns * (size_t)depth + 1) * sizeof *panel);
   if (!w->packed || !w->bias || !panel) {

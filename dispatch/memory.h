@@ -1,4 +1,4 @@
-/* Memory for what kernels read and write all along: caches and workspaces. */
+/* Memory for what kernels read and write all along: caches, workspaces, packed weights. */
 #ifndef ATTN_MEMORY_H
 #define ATTN_MEMORY_H
 
