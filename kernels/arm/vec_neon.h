@@ -84,6 +84,11 @@ static inline vf vf_max_bits(vf a, vf b)
 {
   return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
 }
+static inline vf vf_mark(vf marks, vf x, vf y)
+{
+  const uint32x4_t over = vsubq_u32(vreinterpretq_u32_f32(x), vreinterpretq_u32_f32(y));
+  return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(marks), over));
+}
 static inline bool vf_any_beyond(vf x, float limit)
 {
   return vmaxvq_u32(vcgtq_u32(vreinterpretq_u32_f32(x), vreinterpretq_u32_f32(vf_set(limit)))) != 0;
@@ -101,13 +106,15 @@ static inline __attribute__((always_inline)) void vf_hsum8(float *out, const vf 
   vf_store(out + 4, vpaddq_f32(vpaddq_f32(x[4], x[5]), vpaddq_f32(x[6], x[7])));
 }
 
-/* 2^x for x within [-125, 127], otherwise as in kernels/reference/exp2.h. FMLA overwrites its accumulator, so Horner's rule
+#define VF_EXP2_ROUND ATTN_EXP2_ROUND
+
+/* As in template/exp2_in_range.h; NaN stays one. FMLA overwrites its accumulator, so Horner's rule
  * would copy a constant at each of five steps; the upper half of the polynomial in two chains copies three, and the scaling
  * by 2^n is part of the last FMA. */
-static inline vf vf_exp2_in_range(vf x)
+static inline vf vf_exp2_over(vf x, vf round)
 {
-  const vf t = vf_add(x, vf_set(ATTN_EXP2_ROUND));
-  const vf f = vf_sub(x, vf_sub(t, vf_set(ATTN_EXP2_ROUND))), f2 = vf_mul(f, f);
+  const vf t = vf_add(x, round);
+  const vf f = vf_sub(x, vf_sub(t, round)), f2 = vf_mul(f, f);
   const vf scale = vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23));
   const vf low = vf_fma(vf_set(ATTN_EXP2_C3), f, vf_set(ATTN_EXP2_C2));
   const vf high = vf_fma(vf_set(ATTN_EXP2_C5), f, vf_set(ATTN_EXP2_C4));
@@ -117,14 +124,19 @@ static inline vf vf_exp2_in_range(vf x)
 
 /* Arm's instructions take no constant from memory: see vec_avx2.h. */
 static inline const float *vf_exp2_constants(void) { return NULL; }
-static inline vf vf_exp2_lean(vf x, const float *constants)
+static inline vf vf_exp2_lean_round(const float *constants)
 {
   (void)constants;
-  return vf_exp2_in_range(x);
+  return vf_set(VF_EXP2_ROUND);
+}
+static inline vf vf_exp2_lean(vf x, vf round, const float *constants)
+{
+  (void)constants;
+  return vf_exp2_over(x, round);
 }
 
 /* The same for any x. FMAX, not FMAXNM: a NaN stays one. */
-static inline vf vf_exp2(vf x) { return vf_exp2_in_range(vmaxq_f32(vf_set(ATTN_EXP2_MIN), x)); }
+static inline vf vf_exp2(vf x) { return vf_exp2_over(vmaxq_f32(vf_set(ATTN_EXP2_MIN), x), vf_set(VF_EXP2_ROUND)); }
 
 /* a * b[lane] + c. The instruction wants a literal; the switch is decided when the caller's loop is unrolled. */
 static inline __attribute__((always_inline)) vf vf_fma_lane(vf a, vf b, int lane, vf c)

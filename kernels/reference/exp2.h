@@ -21,6 +21,8 @@
 /* 1.5 * 2^23: adding it rounds to an integer; + 127 puts the biased exponent into the low bits of the sum. */
 #define ATTN_EXP2_ROUND          12583039.0f
 #define ATTN_EXP2_ROUND_UNBIASED 12582912.0f
+/* Either of them less a whole number up to this is exact, and a sum with it rounds to an integer as well. */
+#define ATTN_EXP2_MOST_WHOLE 0x1p21f
 
 static inline float attn_exp2(float x)
 {

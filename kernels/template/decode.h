@@ -118,7 +118,7 @@ static inline void weigh(struct decode *s, int64_t r, const struct block *b)
     return;
   }
   for (int64_t j = 0; j < padded; j += VL) {
-    const vf weight = vf_exp2_in_range(vf_sub(vf_load(w + j), max));
+    const vf weight = vf_exp2_over(vf_sub(vf_load(w + j), max), vf_set(VF_EXP2_ROUND));
     sum = vf_add(sum, weight);
     vf_store(w + j, weight);
   }

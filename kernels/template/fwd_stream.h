@@ -44,11 +44,17 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
     rest = next_run(rest, round_up(keys, NR), &from, &to);
     const bool hides = panels.partial & (before ^ rest), ends = hides && is_end(problem, s->row + t * MR, j0, keys, from);
     const int64_t end = ends && keys < to ? keys : to;
-    if (score_run(s, t, j0, keys, p, from, to) && (!hides || ends) && !edits && rows_of(s, t) == MR &&
+    const int64_t scored = t < s->stripe.end && from < s->stripe.to ? s->stripe.to : from; /* before */
+    if (score_run(s, t, j0, keys, p, scored, to) && (!hides || ends) && !edits && rows_of(s, t) == MR &&
         take_weights(s, t, p, from, to, end))
       continue;
     scale_run(s, t, p, from, to);
     if (s->waiting.tile == t) finish_waiting(s); /* its sums and weights may be rescaled */
+    if (!hides && !edits && !adds && may_weigh_at_once(s, t)) {
+      if (weigh_at_once(s, t, p, from, to)) continue;
+      score_run(s, t, j0, keys, p, from, to);
+      scale_run(s, t, p, from, to);
+    }
     for (int64_t i = 0; i < rows_of(s, t); i++) {
       const struct attn_row *at = &s->row[t * MR + i];
       float *row = p + i * P_STRIDE;

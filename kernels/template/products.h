@@ -162,7 +162,6 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
   const char *soon[MR];
   if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
     const bool narrow = to - keys >= NR - VL;
-    if (t < s->stripe.end && from < s->stripe.to) from = s->stripe.to;
     const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
     const int64_t panels = (to - from) / NR - narrow;
     const bool weighs = weighs_meanwhile(s) && rows_of(s, t) > SHORT_MR;
@@ -170,7 +169,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
     if (weighs) {
       const bool apart = keys < to && !narrow;
       float shift[MR];
-      for (int i = 0; i < MR; i++) shift[i] = DEPTH - reference_of(s, t * MR + i);
+      for (int i = 0; i < MR; i++) shift[i] = shift_over(reference_of(s, t * MR + i));
       if (apart) score_and_weigh_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
       zero_vectors(s->highest, MR);
       score_and_weigh_panels(s, at, q, k, depth, panels - apart, problem->q_factor, shift);

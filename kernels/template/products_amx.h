@@ -92,15 +92,15 @@ static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, i
     set_scores(row, end, to, vf_set(-INFINITY));
     follow_max(s, t, i, row, from, to);
   }
-  const vf max = vf_set(s->max[r]);
-  if (s->max[r] == NO_KEYS || vf_any_above(vf_sub(most[0], max), RAISE - 1) ||
+  const vf max = vf_set(s->max[r]), weigher = weigher_of(s->max[r]);
+  if (s->max[r] == NO_KEYS || isnan(shift_over(s->max[r])) || vf_any_above(vf_sub(most[0], max), RAISE - 1) ||
       vf_any_above(vf_sub(max, least[0]), DEPTH - 1))
     return false;
   set_scores(row, end, to, vf_set(s->max[r] - DEPTH));
   for (int64_t j = from; j < to; j += NR) {
     vf weight[NV];
     UNROLLED_FOR (l, NV) {
-      weight[l] = vf_exp2_scaled(vf_sub(vf_load(row + j + l * VL), max));
+      weight[l] = plain_weight(vf_exp2_scaled_over, vf_load(row + j + l * VL), weigher);
       sum[l] = vf_add(sum[l], weight[l]);
     }
     sum_of_packed = pack_two_vectors(packed_row_at, P_STRIDE, j, weight[0], weight[1], sum_of_packed);

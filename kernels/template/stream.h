@@ -32,7 +32,8 @@ struct stream {
     int64_t end, to; /* tiles before `end` have the scores of keys [0, to) of the block */
   } stripe;
   float *highest; /* [MR][VL] of a tile's shifted scores: weigh.h */
-  float *lanes;   /* [MR][NV][VL] sums of the weights of the tile that waits */
+  float *lanes;   /* [MR][NV][VL] sums of the weights of the tile that waits, or of one that is weighed at once */
+  int64_t unsure; /* as many tiles are not weighed at once: weigh.h */
   struct waiting {
     float *p;                   /* of that tile; NULL: none waits */
     int64_t tile, from, at, to; /* keys [from, to) of the block; those from `at` on are still scores */
@@ -83,7 +84,7 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(v, packed(s->block_keys) * s->values);
   TAKE(p, (s->group_tiles + STRIPE_TILES) * MR * P_STRIDE);
   TAKE(highest, QK_DIVIDES ? MR * VL : 0);
-  TAKE(lanes, QK_DIVIDES ? MR * NV * VL : 0);
+  TAKE(lanes, MR * NV * VL);
 #undef TAKE
   return used;
 }

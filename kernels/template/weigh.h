@@ -6,6 +6,9 @@
  * the reference: to 0 if the maximum is near it, which the same test says, else to the maximum. Weights that are rounded
  * when they are packed always have the maximum, for the largest of them is 1 then, and exact.
  *
+ * Where nothing is hidden and references exist, the test is done among the exponentials, in one pass over all rows of a
+ * tile: as good as always it says that they were right. If not, the tile is scored again and goes the way of others.
+ *
  * A tile that hides nothing may wait with its exponentials: they are done between the multiply-adds of the next tile's
  * scores, which leave the ports of additions, shifts and stores idle. */
 #ifndef ATTN_WEIGH_H
@@ -38,12 +41,33 @@ static inline void zero_vectors(float *p, int64_t n)
 /* What scores of row r are held against. */
 static inline float reference_of(const struct stream *s, int64_t r) { return s->max[r] == NO_KEYS ? 0 : s->max[r]; }
 
+/* Weights of plain scores. A reference that need not be the maximum is a whole number, which takes no subtraction: it is in
+ * the constant that rounds. */
+#define WHOLE_REFERENCES (PACKED == 1)
+ALWAYS_INLINE vf weigher_of(float reference) { return vf_set(WHOLE_REFERENCES ? VF_EXP2_ROUND - reference : reference); }
+ALWAYS_INLINE vf plain_weight(vf exp2_over(vf x, vf round), vf score, vf weigher)
+{
+  return WHOLE_REFERENCES ? exp2_over(score, weigher) : exp2_over(vf_sub(score, weigher), vf_set(VF_EXP2_ROUND));
+}
+/* As plain_weight() rounds the score. */
+ALWAYS_INLINE vf rounded_score(vf score, vf weigher)
+{
+  return WHOLE_REFERENCES ? vf_add(score, weigher) : vf_add(vf_sub(score, weigher), vf_set(VF_EXP2_ROUND));
+}
+/* score + shift_over(reference) is in [0, DEPTH + RAISE] for plain scores: none over references too large to be whole. */
+static inline float shift_over(float reference)
+{
+  return WHOLE_REFERENCES && !(fabsf(reference) <= ATTN_EXP2_MOST_WHOLE) ? NAN : DEPTH - reference;
+}
+
 /* Row i of tile t has a score, `top`, that exceeds its reference by more than RAISE. p: the row's weights in this block, of
  * which `done` exist. */
 static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, float *p, int64_t done)
 {
   const int64_t r = t * MR + i;
-  if (PACKED == 1 && s->max[r] == NO_KEYS && top >= -NEAR && top <= NEAR_ABOVE) top = 0;
+  if (WHOLE_REFERENCES && s->max[r] == NO_KEYS && top >= -NEAR && top <= NEAR_ABOVE) top = 0;
+  if (WHOLE_REFERENCES && fabsf(top) < ATTN_EXP2_MOST_WHOLE)
+    top = top + ATTN_EXP2_ROUND_UNBIASED - ATTN_EXP2_ROUND_UNBIASED;
   const float fall = s->max[r] - top, rescale = attn_exp2(fall < -DEPTH ? -DEPTH : fall);
   s->max[r] = top;
   if (!vf_any_above(vf_load(s->sum + r * VL), 0)) return; /* all weights so far are 0 */
@@ -89,6 +113,15 @@ static inline void pack_row(struct stream *s, int64_t t, int64_t i, float *p, in
   add_packed_sum(s, t * MR + i, pack_weights(p, i, P_STRIDE, from, to));
 }
 
+/* The same, and its sums are s->lanes. */
+static inline void take_lanes(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
+{
+  vf sum[NV];
+  UNROLLED_FOR (l, NV) sum[l] = vf_load(s->lanes + i * NR + l * VL);
+  add_sums(s->sum + (t * MR + i) * VL, sum);
+  pack_row(s, t, i, p, from, to);
+}
+
 /* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
 __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
@@ -120,7 +153,7 @@ static inline void set_scores(float *p, int64_t from, int64_t to, vf x)
  * DEPTH + RAISE if one is not plain. Keys at or beyond `end` are hidden: they become the lowest plain scores. */
 ALWAYS_INLINE vf shifted_highest(float *p, int64_t from, int64_t to, int64_t end, float reference)
 {
-  const vf shift = vf_set(DEPTH - reference);
+  const vf shift = vf_set(shift_over(reference));
   vf highest[NV];
   set_scores(p, end, to, vf_set(reference - DEPTH));
   UNROLLED_FOR (l, NV) highest[l] = vf_zero();
@@ -136,7 +169,7 @@ ALWAYS_INLINE bool settle_plain(struct stream *s, int64_t r, vf highest)
 {
   if (vf_any_beyond(highest, DEPTH + RAISE)) return false;
   if (s->max[r] != NO_KEYS) return true;
-  if (PACKED > 1 || !vf_any_above(highest, DEPTH - NEAR_SURELY)) return false;
+  if (!WHOLE_REFERENCES || !vf_any_above(highest, DEPTH - NEAR_SURELY)) return false;
   s->max[r] = 0;
   return true;
 }
@@ -149,6 +182,26 @@ __attribute__((noinline)) static bool settle_row(struct stream *s, int64_t t, in
   set_scores(row, end, to, vf_set(-INFINITY));
   follow_max(s, t, i, row, from, to);
   return !vf_any_beyond(shifted_highest(row, from, to, end, reference_of(s, r)), DEPTH + RAISE);
+}
+
+/* Plain scores p[from..to) -> weights and their sums. Returns marks, as integers less than SURE_KINDS if every score less
+ * the reference, rounded, is in [-SURE_DEPTH, SURE_KINDS - SURE_DEPTH): then they were surely plain. */
+enum { SURE_DEPTH = 56, SURE_KINDS = 64 };
+ALWAYS_INLINE vf weigh_plain(float *p, int64_t from, int64_t to, float reference, vf sum[NV])
+{
+  const vf weigher = weigher_of(reference), base = vf_set(VF_EXP2_ROUND - SURE_DEPTH);
+  vf marks = vf_zero();
+  UNROLLED_FOR (l, NV) sum[l] = vf_zero();
+  for (int64_t j = from; j < to; j += NR) {
+    if (STRIPE_TILES > 1) __builtin_prefetch(p + P_STRIDE + j); /* the next row, which has left L1 since it was scored */
+    UNROLLED_FOR (l, NV) {
+      const vf score = vf_load(p + j + l * VL), weight = plain_weight(vf_exp2_over, score, weigher);
+      marks = vf_mark(marks, rounded_score(score, weigher), base);
+      vf_store(p + j + l * VL, weight);
+      sum[l] = vf_add(sum[l], weight);
+    }
+  }
+  return marks;
 }
 
 /* Scores p[from..to) -> weights, for any row: nearly always the scores turn out to be plain. from and to: multiples of NR;
@@ -164,16 +217,43 @@ static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, i
     weigh_any(s, t, i, p, from, to);
     return;
   }
-  const vf max = vf_set(s->max[r]);
   vf sum[NV];
-  UNROLLED_FOR (l, NV) sum[l] = vf_zero();
-  for (int64_t j = from; j < to; j += NR)
-    UNROLLED_FOR (l, NV) {
-      const vf weight = vf_exp2_in_range(vf_sub(vf_load(p + j + l * VL), max));
-      vf_store(p + j + l * VL, weight);
-      sum[l] = vf_add(sum[l], weight);
-    }
+  weigh_plain(p, from, to, s->max[r], sum);
   add_sums(s->sum + r * VL, sum);
+}
+
+/* Whether the rows of tile t may be weighed at once: they have references, the tiles before left no doubt, and s->lanes are
+ * free. */
+static inline bool may_weigh_at_once(struct stream *s, int64_t t)
+{
+  if (s->waiting.p) return false;
+  if (s->unsure > 0) {
+    s->unsure--;
+    return false;
+  }
+  for (int64_t i = 0; i < rows_of(s, t); i++)
+    if (s->max[t * MR + i] == NO_KEYS || isnan(shift_over(s->max[t * MR + i]))) return false;
+  return true;
+}
+
+/* Scores p[from..to) of tile t -> weights with one pass over each row, the test for plain ones among the exponentials: bit
+ * for bit what weigh_row() makes of them. False: not all were surely plain, scores are lost and nothing else was done. */
+static inline bool weigh_at_once(struct stream *s, int64_t t, float *p, int64_t from, int64_t to)
+{
+  enum { UNSURE_TILES = 64 }; /* of which one in vain costs less than a percent */
+  const int64_t rows = rows_of(s, t);
+  vf marks = vf_zero();
+  for (int64_t i = 0; i < rows; i++) {
+    vf sum[NV];
+    marks = vf_mark(marks, weigh_plain(p + i * P_STRIDE, from, to, s->max[t * MR + i], sum), vf_zero());
+    UNROLLED_FOR (l, NV) vf_store(s->lanes + i * NR + l * VL, sum[l]);
+  }
+  if (vf_any_beyond(marks, (SURE_KINDS - 1) * FLT_TRUE_MIN)) {
+    s->unsure = UNSURE_TILES;
+    return false;
+  }
+  for (int64_t i = 0; i < rows; i++) take_lanes(s, t, i, p, from, to);
+  return true;
 }
 
 /* Weights of a row from its raw scores p[from..to) and an additive mask in f32, if all are plain (weigh_row): the mask is
@@ -183,7 +263,7 @@ static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p
 {
   const int64_t r = t * MR + i;
   if (s->max[r] == NO_KEYS) return false;
-  const vf max = vf_set(s->max[r]), shift = vf_set(DEPTH - s->max[r]), log2e = vf_set(ATTN_LOG2E);
+  const vf weigher = weigher_of(s->max[r]), shift = vf_set(shift_over(s->max[r])), log2e = vf_set(ATTN_LOG2E);
   vf highest[NV], sum[NV];
   UNROLLED_FOR (l, NV) highest[l] = sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
@@ -196,7 +276,7 @@ static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) {
       const vf score = vf_fma(log2e, vf_load(mask + j + l * VL), vf_load(p + j + l * VL));
-      const vf weight = vf_exp2_in_range(vf_sub(score, max));
+      const vf weight = plain_weight(vf_exp2_over, score, weigher);
       vf_store(p + j + l * VL, weight);
       sum[l] = vf_add(sum[l], weight);
     }
@@ -208,8 +288,11 @@ static inline bool weigh_biased(struct stream *s, int64_t t, int64_t i, float *p
 ALWAYS_INLINE void weigh_waiting(float *restrict p, float *restrict lanes, const float *reference)
 {
   const float *constants = vf_exp2_constants();
+  vf round = vf_exp2_lean_round(constants);
+  if (WHOLE_REFERENCES) round = vf_sub(round, vf_set(*reference));
   UNROLLED_FOR (l, NV) {
-    const vf weight = vf_exp2_lean(vf_sub(vf_load(p + l * VL), vf_set(*reference)), constants);
+    const vf score = vf_load(p + l * VL);
+    const vf weight = vf_exp2_lean(WHOLE_REFERENCES ? score : vf_sub(score, vf_set(*reference)), round, constants);
     vf_store(p + l * VL, weight);
     vf_store(lanes + l * VL, vf_add(vf_load(lanes + l * VL), weight));
   }
@@ -223,12 +306,7 @@ static inline void finish_waiting(struct stream *s)
   for (; w->at < w->to; w->at += NR)
     for (int64_t i = 0; i < MR; i++)
       weigh_waiting(w->p + i * P_STRIDE + w->at, s->lanes + i * NR, s->max + w->tile * MR + i);
-  for (int64_t i = 0; i < MR; i++) {
-    vf sum[NV];
-    UNROLLED_FOR (l, NV) sum[l] = vf_load(s->lanes + i * NR + l * VL);
-    add_sums(s->sum + (w->tile * MR + i) * VL, sum);
-    pack_row(s, w->tile, i, w->p, w->from, w->to);
-  }
+  for (int64_t i = 0; i < MR; i++) take_lanes(s, w->tile, i, w->p, w->from, w->to);
   w->p = NULL;
 }
 

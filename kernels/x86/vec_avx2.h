@@ -100,6 +100,12 @@ static inline vf vf_max_bits(vf a, vf b)
 {
   return _mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
 }
+/* `marks` and the bits of x less those of y, as integers. */
+static inline vf vf_mark(vf marks, vf x, vf y)
+{
+  const __m256i over = _mm256_sub_epi32(_mm256_castps_si256(x), _mm256_castps_si256(y));
+  return _mm256_castsi256_ps(_mm256_or_si256(_mm256_castps_si256(marks), over));
+}
 /* Whether any lane is not within [0, limit]; NaN is not. */
 static inline bool vf_any_beyond(vf x, float limit)
 {

@@ -72,6 +72,11 @@ static inline vf vf_max_bits(vf a, vf b)
 {
   return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
 }
+static inline vf vf_mark(vf marks, vf x, vf y)
+{
+  const __m512i over = _mm512_sub_epi32(_mm512_castps_si512(x), _mm512_castps_si512(y));
+  return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(marks), over));
+}
 static inline bool vf_any_beyond(vf x, float limit)
 {
   return _mm512_cmpgt_epu32_mask(_mm512_castps_si512(x), _mm512_castps_si512(vf_set(limit))) != 0;

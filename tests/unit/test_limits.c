@@ -325,6 +325,28 @@ static void sums_of_many_keys(void **state)
   free_buffers(&b);
 }
 
+/* Scores so far from 0 that the constant which rounds them cannot hold their reference: one key of the second block lies
+ * far below it, and the others of both blocks must weigh the same, though only the first block's rows are plain. */
+static void references_beyond_rounding(void **state)
+{
+  (void)state;
+  enum { S = 24, BLOCK = 256, SKV = 320, DV = 8 };
+  static float q[S], k[SKV], v[SKV * DV], o[S * DV];
+  const attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = S, .Skv = SKV, .Dqk = 1, .Dv = DV, .scale = 0.693147180f};
+  const attn_args args = {.q = q, .k = k, .v = v, .o = o};
+  for (int i = 0; i < S; i++) q[i] = -1;
+  for (int j = 0; j < SKV; j++) k[j] = 6000001 + (j == SKV - 1 ? 300.0f : 0);
+  for (int i = 0; i < BLOCK * DV; i++) v[i] = 1;
+  for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
+    attn_plan *plan;
+    if ((*kernel)->dtype != ATTN_F32 || attn_plan_create(&plan, &d, &(attn_options){.kernel = (*kernel)->name})) continue;
+    assert_int_equal(attn_run(plan, &args), ATTN_OK);
+    attn_plan_destroy(plan);
+    for (int i = 0; i < S * DV; i++)
+      if (!(fabsf(o[i] - (float)BLOCK / (SKV - 1)) < 1e-5f)) fail_msg("%s: %g", (*kernel)->name, (double)o[i]);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -340,6 +362,7 @@ int main(void)
       cmocka_unit_test(least_alignment),
       cmocka_unit_test(up_to_256_threads),
       cmocka_unit_test(sums_of_many_keys),
+      cmocka_unit_test(references_beyond_rounding),
       cmocka_unit_test(cgroup_quotas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
