@@ -64,14 +64,15 @@ static size_t mapped(size_t bytes) { return is_large(bytes) ? (bytes + large_pag
 void *bench_memory_map(size_t bytes)
 {
   const size_t slack = is_large(bytes) ? large_page : 0; /* before and behind what begins on a large page */
-  char *start = mmap(NULL, mapped(bytes) + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (start == MAP_FAILED) return NULL;
-  if (!slack) return start;
-  const size_t before = -(uintptr_t)start % large_page;
-  if (before) munmap(start, before);
-  munmap(start + before + mapped(bytes), slack - before);
-  (void)madvise(start + before, mapped(bytes), MADV_HUGEPAGE); /* a wish */
-  return start + before;
+  char *const all = mmap(NULL, mapped(bytes) + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) return NULL;
+  if (!slack) return all;
+  char *const start = all + -(uintptr_t)all % large_page;
+  const size_t before = (size_t)(start - all);
+  munmap(start + mapped(bytes), slack - before);
+  if (before) munmap(all, before);
+  (void)madvise(start, mapped(bytes), MADV_HUGEPAGE); /* a wish */
+  return start;
 }
 
 void bench_memory_free(void *start, size_t bytes)
