@@ -174,7 +174,7 @@ typedef struct attn_args {
   void *o;
   const void *mask; /* required if mask.kind is not NONE */
   float *lse;       /* NULL: not wanted. Natural logarithm of the sum of exp(score), per query */
-  void *workspace;  /* NULL: the plan's own. Any alignment; at least attn_plan_workspace_bytes() */
+  void *workspace;  /* NULL: the plan's own, in large pages. Any alignment; at least attn_plan_workspace_bytes() */
   size_t workspace_bytes;
   const float *alibi_slopes; /* [Hq], required by ATTN_ALIBI */
   const float *sinks;        /* [Hq], required by ATTN_SINKS; -inf: none for that head */

@@ -122,6 +122,8 @@ static inline vf vf_exp2_over(vf x, vf round)
   return vf_fma(vf_mul(f, scale), p, scale);
 }
 
+static inline vf vf_exp2_any_over(vf x, vf round) { return vf_exp2_over(x, round); }
+
 /* Arm's instructions take no constant from memory: see vec_avx2.h. */
 static inline const float *vf_exp2_constants(void) { return NULL; }
 static inline vf vf_exp2_lean_round(const float *constants)

@@ -100,7 +100,7 @@ static inline bool weigh_raw(struct stream *s, int64_t t, int64_t i, float *p, i
   for (int64_t j = from; j < to; j += NR) {
     vf weight[NV];
     UNROLLED_FOR (l, NV) {
-      weight[l] = plain_weight(vf_exp2_scaled_over, vf_load(row + j + l * VL), weigher);
+      weight[l] = plain_weight(vf_exp2_any_over, vf_load(row + j + l * VL), weigher);
       sum[l] = vf_add(sum[l], weight[l]);
     }
     sum_of_packed = pack_two_vectors(packed_row_at, P_STRIDE, j, weight[0], weight[1], sum_of_packed);

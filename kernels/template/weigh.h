@@ -122,18 +122,20 @@ static inline void take_lanes(struct stream *s, int64_t t, int64_t i, float *p, 
   pack_row(s, t, i, p, from, to);
 }
 
-/* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below. */
+/* Scores p[from..to) of a row -> weights, whatever the scores are: hidden, NaN, Inf, above the reference or far below.
+ * Plain ones get the bits that plain_weight() gives them. */
 __attribute__((noinline)) static void weigh_any(struct stream *s, int64_t t, int64_t i, float *p, int64_t from, int64_t to)
 {
   const int64_t r = t * MR + i;
   follow_max(s, t, i, p, from, to);
-  const vf max = vf_set(s->max[r]);
+  const float whole = isnan(shift_over(s->max[r])) || !WHOLE_REFERENCES ? 0 : s->max[r], rest = s->max[r] - whole;
+  const vf round = vf_set(VF_EXP2_ROUND - whole), least = vf_set(whole - DEPTH);
   vf sum[NV];
   UNROLLED_FOR (l, NV) sum[l] = vf_zero();
   for (int64_t j = from; j < to; j += NR)
     UNROLLED_FOR (l, NV) {
       const vf score = vf_load(p + j + l * VL);
-      const vf weight = vf_hide(vf_exp2(vf_at_least(vf_set(-DEPTH), vf_sub(score, max))), score);
+      const vf weight = vf_hide(vf_exp2_any_over(vf_at_least(least, vf_sub(score, vf_set(rest))), round), score);
       vf_store(p + j + l * VL, weight);
       sum[l] = vf_add(sum[l], weight);
     }

@@ -30,11 +30,4 @@ static inline vf vf_near_bf16_plain(vf x)
   return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000)));
 }
 
-/* The bits of vf_exp2_over(), and NaN of NaN. These CPUs add exponents on the ports of the multiply-adds in any case. */
-static inline vf vf_exp2_scaled_over(vf x, vf round)
-{
-  const vf t = vf_add(x, round);
-  return _mm512_scalef_ps(vf_exp2_fraction(vf_sub(x, vf_sub(t, round))), vf_sub(t, vf_set(VF_EXP2_ROUND)));
-}
-
 #endif

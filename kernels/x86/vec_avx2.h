@@ -180,6 +180,15 @@ static inline vf vf_exponent_added(vf p, vf t)
 
 #include "../template/exp2_in_range.h"
 
+/* The same bits, and NaN of NaN, for the last step multiplies. */
+static inline vf vf_exp2_any_over(vf x, vf round)
+{
+  const vf t = vf_add(x, round);
+  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
+  const vf scale = _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_castps_si256(vf_set(1.0f))));
+  return _mm256_mul_ps(vf_exp2_fraction(vf_sub(x, vf_sub(t, round))), scale);
+}
+
 enum { TB = 8 }; /* edge of the block that vf_transpose_block turns */
 
 /* dst[c * dst_stride + r] = src[r * src_stride + c], r and c in 0..TB-1. */

@@ -141,6 +141,13 @@ static inline vf vf_exponent_added(vf p, vf t)
 
 #include "../template/exp2_in_range.h"
 
+/* The same bits, and NaN of NaN. */
+static inline vf vf_exp2_any_over(vf x, vf round)
+{
+  const vf t = vf_add(x, round);
+  return _mm512_scalef_ps(vf_exp2_fraction(vf_sub(x, vf_sub(t, round))), vf_sub(t, vf_set(VF_EXP2_ROUND)));
+}
+
 enum { TB = 16 };
 
 /* dst[c * dst_stride + r] = src[r * src_stride + c], r and c in 0..15. Quarters of four rows are joined by the load,
