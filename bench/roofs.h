@@ -16,7 +16,8 @@ struct bench_roofs;
 struct bench_roofs *bench_roofs_create(int threads);
 void bench_roofs_destroy(struct bench_roofs *roofs);
 
-/* One sample, a few milliseconds. Flops a second of all threads together; 0 if this CPU cannot run the ISA. */
+/* One sample, 22 ms or more, most of them to bring cores to their full clock. Flops a second of all threads together; 0 if
+ * this CPU cannot run the ISA. */
 double bench_roofs_fma(struct bench_roofs *roofs, enum attn_isa isa, int threads);
 
 /* One sample: bytes a second of all threads together, each of which reads its part of `bytes` again and again. More than
