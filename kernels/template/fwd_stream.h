@@ -77,9 +77,9 @@ static inline void add_group(const struct stream *s, int64_t first, int64_t end,
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     const float *v = s->v + left * packed(s->block_keys);
-    for (int64_t t = first; t < end; t++) {
-      const struct panels seen = panels[slot_of(s, t)];
-      float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_of(s, t);
+    for (int64_t t = first, slot = slot_of(s, first); t < end; t++, slot = slot_after(s, slot)) {
+      const struct panels seen = panels[slot];
+      float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_in(s, slot);
       if (!seen.live) continue;
       if (s->care & CARE_VALUES && (seen.partial || ALL_CAREFUL))
         value_tile_careful(o, p, P_STRIDE, v, seen.live, keys, width);
@@ -95,9 +95,9 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys)
   struct panels panels[MOST_GROUP_TILES + STRIPE_TILES];
   int64_t first = 0;
   s->stripe.end = 0;
-  for (int64_t t = 0; t < s->tiles; t++) {
-    if (t >= s->stripe.end) score_stripe(s, t, j0, keys);
-    panels[slot_of(s, t)] = weigh_tile(s, t, j0, keys, weights_of(s, t));
+  for (int64_t t = 0, slot = 0; t < s->tiles; t++, slot = slot_after(s, slot)) {
+    if (t >= s->stripe.end) score_stripe(s, t, slot, j0, keys);
+    panels[slot] = weigh_tile(s, t, j0, keys, weights_in(s, slot));
     if (t - first < s->group_tiles) continue;
     if (s->waiting.tile < t) finish_waiting(s);
     add_group(s, first, t, panels, keys);

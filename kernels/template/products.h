@@ -134,9 +134,9 @@ static inline bool weighs_meanwhile(const struct stream *s) { return QK_DIVIDES 
 
 enum { HELD_BY_L1 = 32768 }; /* bytes of K, at least */
 
-/* Scores of the row tiles from t on that make a stripe, and of the key panels that all their rows see. By itself each tile
- * would fetch K into L1 again, which does not hold it: on AVX2 6 % of the time of scores. */
-static inline void score_stripe(struct stream *s, int64_t t, int64_t j0, int64_t keys)
+/* Scores of the row tiles from t on that make a stripe, and of the key panels that all their rows see. slot: of tile t. By
+ * itself each tile would fetch K into L1 again, which does not hold it: on AVX2 6 % of the time of scores. */
+static inline void score_stripe(struct stream *s, int64_t t, int64_t slot, int64_t j0, int64_t keys)
 {
   const struct attn_problem *problem = s->unit->problem;
   const int64_t depth = packed(problem->Dqk), whole = (s->unit->row1 - s->unit->row0) / MR - t;
@@ -147,7 +147,7 @@ static inline void score_stripe(struct stream *s, int64_t t, int64_t j0, int64_t
     return;
   const int64_t panels = seen < keys ? seen / NR : keys / NR;
   float *p[STRIPE_TILES];
-  for (int64_t i = 0; i < tiles; i++) p[i] = weights_of(s, t + i);
+  for (int64_t i = 0; i < tiles; i++, slot = slot_after(s, slot)) p[i] = weights_in(s, slot);
   if (panels > 0) score_stripe_panels(p, s->q + t * MR * depth, s->k, depth, tiles, panels, problem->q_factor);
   s->stripe = (struct stripe){t + tiles, panels * NR};
 }

@@ -46,9 +46,9 @@ __attribute__((noinline)) static void multiply_panels(float *restrict p, const f
 }
 
 /* A stripe is one tile of as many rows. */
-static inline void score_stripe(struct stream *s, int64_t t, int64_t j0, int64_t keys)
+static inline void score_stripe(struct stream *s, int64_t t, int64_t slot, int64_t j0, int64_t keys)
 {
-  (void)s, (void)t, (void)j0, (void)keys;
+  (void)s, (void)t, (void)slot, (void)j0, (void)keys;
 }
 
 /* Scores of row tile t and keys [from, to) of the block, raw: take_weights() or scale_run() is next. */
