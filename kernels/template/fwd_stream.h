@@ -45,13 +45,14 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
     const bool hides = panels.partial & (before ^ rest), ends = hides && is_end(problem, s->row + t * MR, j0, keys, from);
     const int64_t end = ends && keys < to ? keys : to;
     const int64_t scored = t < s->stripe.end && from < s->stripe.to ? s->stripe.to : from; /* before */
-    if (score_run(s, t, j0, keys, p, scored, to) && (!hides || ends) && !edits && rows_of(s, t) == MR &&
+    if (scored < to && score_run(s, t, j0, keys, p, scored, to) && (!hides || ends) && !edits && rows_of(s, t) == MR &&
         take_weights(s, t, p, from, to, end))
       continue;
     scale_run(s, t, p, from, to);
     if (s->waiting.tile == t) finish_waiting(s); /* its sums and weights may be rescaled */
-    if (!hides && !edits && !adds && may_weigh_at_once(s, t)) {
-      if (weigh_at_once(s, t, p, from, to)) continue;
+    const enum references references = hides || edits ? REFERENCES_OTHER : references_of(s, t);
+    if (may_weigh_at_once(s, references)) {
+      if (weigh_at_once(s, t, p, from, to, references == REFERENCES_NONE)) continue;
       score_run(s, t, j0, keys, p, from, to);
       scale_run(s, t, p, from, to);
     }
@@ -71,20 +72,34 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
   return panels;
 }
 
-/* O += P V for row tiles [first, end), whose weights are complete. panels: by slot. */
+/* Whether row tiles [first, end) have all their rows and see the same panels. */
+static inline bool tiles_alike(const struct stream *s, int64_t first, int64_t end, const struct panels *panels)
+{
+  const struct panels *seen = &panels[slot_of(s, first)];
+  bool alike = rows_of(s, end - 1) == MR;
+  for (int64_t t = first, slot = slot_of(s, first); t < end; t++, slot = slot_after(s, slot))
+    alike &= panels[slot].live == seen->live && panels[slot].partial == seen->partial;
+  return alike;
+}
+
+/* O += P V for row tiles [first, end), whose weights are complete. panels: by slot. Tiles alike go together as far as their
+ * slots follow each other: between calls multiply-adds would wait. */
 static inline void add_group(const struct stream *s, int64_t first, int64_t end, const struct panels *panels, int64_t keys)
 {
+  const bool alike = tiles_alike(s, first, end, panels);
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     const float *v = s->v + left * packed(s->block_keys);
-    for (int64_t t = first, slot = slot_of(s, first); t < end; t++, slot = slot_after(s, slot)) {
+    for (int64_t t = first, slot = slot_of(s, first), n; t < end; t += n, slot = slot_after(s, slot + n - 1)) {
       const struct panels seen = panels[slot];
+      const bool careful = s->care & CARE_VALUES && (seen.partial || ALL_CAREFUL);
       float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_in(s, slot);
+      n = careful || !alike || !VALUES_TOGETHER ? 1 : end - t < slots_of(s) - slot ? end - t : slots_of(s) - slot;
       if (!seen.live) continue;
-      if (s->care & CARE_VALUES && (seen.partial || ALL_CAREFUL))
+      if (careful)
         value_tile_careful(o, p, P_STRIDE, v, seen.live, keys, width);
       else
-        add_values(s, t, o, p, v, seen.live, keys, width);
+        add_values(s, t, n, o, p, v, seen.live, keys, width);
     }
   }
 }
@@ -135,7 +150,7 @@ static inline void stream_run(const struct attn_unit *u)
   const int64_t padded = s.tiles * MR, rows = u->row1 - u->row0;
   for (int64_t r = 0; r < padded; r++) {
     s.row[r] = attn_row_get(u, u->row0 + (r < rows ? r : rows - 1));
-    s.max[r] = NO_KEYS;
+    s.max[r] = r < rows ? NO_KEYS : 0;
   }
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
   if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);

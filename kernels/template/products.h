@@ -202,34 +202,40 @@ static inline bool take_weights(struct stream *s, int64_t t, float *p, int64_t f
   return wait_to_weigh(s, t, p, from, to, end);
 }
 
-/* Functions of their own, as score_panels, and with a stride that the compiler knows. */
-__attribute__((noinline)) static void wide_value_tile(float *o, const float *p, const float *v, uint32_t live, int64_t keys)
+/* O += P V of row tiles whose P and O lie one after the other, o_step apart, for a panel of NR columns, or of VL. Functions
+ * of their own, as score_panels, and with a stride that the compiler knows. */
+__attribute__((noinline)) static void wide_value_tiles(float *restrict o, int64_t o_step, const float *restrict p,
+                                                       int64_t tiles, const float *restrict v, uint32_t live, int64_t keys)
 {
-  add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
+  for (; tiles > 0; tiles--, o += o_step, p += MR * P_STRIDE) add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
-__attribute__((noinline)) static void short_value_tile(float *o, const float *p, const float *v, uint32_t live,
-                                                       int64_t keys)
+__attribute__((noinline)) static void short_value_tile(float *restrict o, const float *restrict p, const float *restrict v,
+                                                       uint32_t live, int64_t keys)
 {
   add_short_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
-__attribute__((noinline)) static void narrow_value_tile(float *o, const float *p, const float *v, uint32_t live,
-                                                        int64_t keys)
+__attribute__((noinline)) static void narrow_value_tiles(float *restrict o, int64_t o_step, const float *restrict p,
+                                                         int64_t tiles, const float *restrict v, uint32_t live,
+                                                         int64_t keys)
 {
-  add_value_tile(o, p, P_STRIDE, v, live, keys, 1);
+  for (; tiles > 0; tiles--, o += o_step, p += MR * P_STRIDE) add_value_tile(o, p, P_STRIDE, v, live, keys, 1);
 }
 
-/* O += P V of row tile t over the live panels, for one panel of `width` columns. */
-static inline void add_values(const struct stream *s, int64_t t, float *o, const float *p, const float *v, uint32_t live,
-                              int64_t keys, int64_t width)
+enum { VALUES_TOGETHER = 1 }; /* add_values() takes several tiles */
+
+/* O += P V of the row tiles [t, t + tiles) over the live panels, for one panel of `width` columns. o and p: of tile t;
+ * those of the next tiles follow. */
+static inline void add_values(const struct stream *s, int64_t t, int64_t tiles, float *o, const float *p, const float *v,
+                              uint32_t live, int64_t keys, int64_t width)
 {
-  if (width == NR && rows_of(s, t) > SHORT_MR)
-    wide_value_tile(o, p, v, live, keys);
-  else if (width == NR)
-    short_value_tile(o, p, v, live, keys);
+  if (width != NR)
+    narrow_value_tiles(o, MR * s->values, p, tiles, v, live, keys);
+  else if (rows_of(s, t) > SHORT_MR)
+    wide_value_tiles(o, MR * s->values, p, tiles, v, live, keys);
   else
-    narrow_value_tile(o, p, v, live, keys);
+    short_value_tile(o, p, v, live, keys);
 }
 
 #endif

@@ -147,10 +147,13 @@ static inline void add_rows(float *sums, int64_t stride, const float *apart)
     vf_store(sums + i * stride, vf_add(vf_load(sums + i * stride), vf_load(apart + i * TILE)));
 }
 
-/* O += P V of row tile t over the live panels, for one panel of `width` columns: NR or TILE. */
-__attribute__((noinline)) static void add_values(const struct stream *s, int64_t t, float *o, const float *p,
+enum { VALUES_TOGETHER = 0 }; /* two tiles at a time: 1 to 2 % slower */
+
+/* O += P V of row tile t over the live panels, for one panel of `width` columns: NR or TILE. tiles: 1. */
+__attribute__((noinline)) static void add_values(const struct stream *s, int64_t t, int64_t tiles, float *o, const float *p,
                                                  const float *v, uint32_t live, int64_t keys, int64_t width)
 {
+  (void)tiles;
   const int64_t v_bytes = width * (int64_t)sizeof(float);
   const bool rows = rows_of(s, t) > TILE, columns = width > TILE;
   float *const lower = o + TILE * width;

@@ -224,37 +224,61 @@ static inline void weigh_row(struct stream *s, int64_t t, int64_t i, float *p, i
   add_sums(s->sum + r * VL, sum);
 }
 
-/* Whether the rows of tile t may be weighed at once: they have references, the tiles before left no doubt, and s->lanes are
- * free. */
-static inline bool may_weigh_at_once(struct stream *s, int64_t t)
+/* What the rows of a tile have for references. */
+enum references {
+  REFERENCES_ALL,  /* each row has one, which plain_weight() can use */
+  REFERENCES_NONE, /* no row has seen a key; what is near 0 gets 0 */
+  REFERENCES_OTHER
+};
+static inline enum references references_of(const struct stream *s, int64_t t)
 {
-  if (s->waiting.p) return false;
+  const float *max = s->max + t * MR;
+  vf far = vf_zero();
+  if (max[0] == NO_KEYS) {
+    int64_t without = 1;
+    while (without < rows_of(s, t) && max[without] == NO_KEYS) without++;
+    return WHOLE_REFERENCES && without == rows_of(s, t) ? REFERENCES_NONE : REFERENCES_OTHER;
+  }
+  UNROLLED_FOR (i, (MR + VL - 1) / VL)
+    far = vf_farthest(far, MR - i * VL < VL ? vf_load_n(max + i * VL, MR % VL) : vf_load(max + i * VL));
+  return vf_any_beyond(far, WHOLE_REFERENCES ? ATTN_EXP2_MOST_WHOLE : -(NO_KEYS / 2)) ? REFERENCES_OTHER : REFERENCES_ALL;
+}
+
+/* Whether a tile with such references may be weighed at once: the tiles before left no doubt, and s->lanes are free. */
+static inline bool may_weigh_at_once(struct stream *s, enum references references)
+{
+  if (references == REFERENCES_OTHER || s->waiting.p) return false;
   if (s->unsure > 0) {
     s->unsure--;
     return false;
   }
-  for (int64_t i = 0; i < rows_of(s, t); i++)
-    if (s->max[t * MR + i] == NO_KEYS || isnan(shift_over(s->max[t * MR + i]))) return false;
   return true;
 }
 
 /* Scores p[from..to) of tile t -> weights with one pass over each row, the test for plain ones among the exponentials: bit
- * for bit what weigh_row() makes of them. False: not all were surely plain, scores are lost and nothing else was done. */
-static inline bool weigh_at_once(struct stream *s, int64_t t, float *p, int64_t from, int64_t to)
+ * for bit what weigh_row() makes of them. first: no row has a reference. False: not all were surely plain or, if they are
+ * the first ones, near 0; scores are lost and nothing else was done. */
+static inline bool weigh_at_once(struct stream *s, int64_t t, float *p, int64_t from, int64_t to, bool first)
 {
   enum { UNSURE_TILES = 64 }; /* of which one in vain costs less than a percent */
   const int64_t rows = rows_of(s, t);
+  const float least_sum = (float)((to - from) / NR) / (1 << (int)NEAR_SURELY); /* more: a weight is above 2^-NEAR_SURELY */
+  bool sure = true;
   vf marks = vf_zero();
   for (int64_t i = 0; i < rows; i++) {
     vf sum[NV];
-    marks = vf_mark(marks, weigh_plain(p + i * P_STRIDE, from, to, s->max[t * MR + i], sum), vf_zero());
+    marks = vf_mark(marks, weigh_plain(p + i * P_STRIDE, from, to, first ? 0 : s->max[t * MR + i], sum), vf_zero());
     UNROLLED_FOR (l, NV) vf_store(s->lanes + i * NR + l * VL, sum[l]);
+    sure &= !first || vf_any_above(sum[0], 1.001f * least_sum);
   }
-  if (vf_any_beyond(marks, (SURE_KINDS - 1) * FLT_TRUE_MIN)) {
+  if (!sure || vf_any_beyond(marks, (SURE_KINDS - 1) * FLT_TRUE_MIN)) {
     s->unsure = UNSURE_TILES;
     return false;
   }
-  for (int64_t i = 0; i < rows; i++) take_lanes(s, t, i, p, from, to);
+  for (int64_t i = 0; i < rows; i++) {
+    if (first) s->max[t * MR + i] = 0;
+    take_lanes(s, t, i, p, from, to);
+  }
   return true;
 }
 

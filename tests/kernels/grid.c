@@ -304,6 +304,19 @@ static void blocks(struct visitor *g)
     }
 }
 
+/* Neighbouring row tiles that see other panels, each of them whole. */
+static void block_tiles(struct visitor *g)
+{
+  for (int variant = 0; variant < 2; variant++) {
+    struct check_case c = plain("block-tiles");
+    c.desc.Sq = 5 * g->kernel->row_tile;
+    c.desc.Skv = variant ? 288 : 96;
+    c.desc.Dqk = c.desc.Dv = 8;
+    set_blocks(&c, g->kernel->row_tile, 32, "");
+    emit(g, c);
+  }
+}
+
 static void values(struct visitor *g)
 {
   static const int64_t keys[] = {5, 33, 130, 300};
@@ -525,6 +538,7 @@ void grid_visit(const struct attn_kernel *kernel, enum grid grid, uint64_t seed,
   causality(&g);
   masks(&g);
   blocks(&g);
+  block_tiles(&g);
   values(&g);
   plants(&g);
   variants(&g);

@@ -325,6 +325,23 @@ static void sums_of_many_keys(void **state)
   free_buffers(&b);
 }
 
+/* Runs d with every kernel in f32 that can and has none of those flags; each element of o must be `expected`, to a
+ * hundred-thousandth. */
+static void assert_output(const attn_desc *d, const attn_args *args, float expected, unsigned flags)
+{
+  for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
+    attn_plan *plan;
+    if ((*kernel)->dtype != ATTN_F32 || (*kernel)->flags & flags) continue;
+    if (attn_plan_create(&plan, d, &(attn_options){.kernel = (*kernel)->name})) continue;
+    assert_int_equal(attn_run(plan, args), ATTN_OK);
+    attn_plan_destroy(plan);
+    for (int64_t i = 0; i < d->Sq * d->Dv; i++) {
+      const float o = ((const float *)args->o)[i];
+      if (!(fabsf(o / expected - 1) < 1e-5f)) fail_msg("%s: element %d is %g", (*kernel)->name, (int)i, (double)o);
+    }
+  }
+}
+
 /* Scores so far from 0 that the constant which rounds them cannot hold their reference: one key of the second block lies
  * far below it, and the others of both blocks must weigh the same, though only the first block's rows are plain. */
 static void references_beyond_rounding(void **state)
@@ -333,17 +350,40 @@ static void references_beyond_rounding(void **state)
   enum { S = 24, BLOCK = 256, SKV = 320, DV = 8 };
   static float q[S], k[SKV], v[SKV * DV], o[S * DV];
   const attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = S, .Skv = SKV, .Dqk = 1, .Dv = DV, .scale = 0.693147180f};
-  const attn_args args = {.q = q, .k = k, .v = v, .o = o};
   for (int i = 0; i < S; i++) q[i] = -1;
   for (int j = 0; j < SKV; j++) k[j] = 6000001 + (j == SKV - 1 ? 300.0f : 0);
   for (int i = 0; i < BLOCK * DV; i++) v[i] = 1;
-  for (const struct attn_kernel *const *kernel = attn_kernels; *kernel; kernel++) {
-    attn_plan *plan;
-    if ((*kernel)->dtype != ATTN_F32 || attn_plan_create(&plan, &d, &(attn_options){.kernel = (*kernel)->name})) continue;
-    assert_int_equal(attn_run(plan, &args), ATTN_OK);
-    attn_plan_destroy(plan);
-    for (int i = 0; i < S * DV; i++)
-      if (!(fabsf(o[i] - (float)BLOCK / (SKV - 1)) < 1e-5f)) fail_msg("%s: %g", (*kernel)->name, (double)o[i]);
+  assert_output(&d, &(attn_args){.q = q, .k = k, .v = v, .o = o}, (float)BLOCK / (SKV - 1), 0);
+}
+
+/* Over 0 their weights would be 2^-20, and products with values that are nearly the smallest of all, nothing. */
+static void low_scores_of_tiny_values(void **state)
+{
+  (void)state;
+  enum { S = 24, SKV = 256, DV = 8 };
+  static float q[S], k[SKV], v[SKV * DV], o[S * DV];
+  const attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = S, .Skv = SKV, .Dqk = 1, .Dv = DV, .scale = 0.693147180f};
+  for (int i = 0; i < S; i++) q[i] = -1;
+  for (int j = 0; j < SKV; j++) k[j] = 20;
+  for (int i = 0; i < SKV * DV; i++) v[i] = 1e-39f;
+  assert_output(&d, &(attn_args){.q = q, .k = k, .v = v, .o = o}, 1e-39f, ATTN_KERNEL_FLUSHES);
+}
+
+/* Rows that are weighed together, some of which have a reference from keys that the others do not see. */
+static void references_of_some_rows(void **state)
+{
+  (void)state;
+  enum { S = 24, BLOCK = 256, SKV = 512, DV = 8 };
+  static float q[S], k[SKV], v[SKV * DV], o[S * DV];
+  static uint8_t sees[S * SKV];
+  attn_desc d = {.B = 1, .Hq = 1, .Hkv = 1, .Sq = S, .Skv = SKV, .Dqk = 1, .Dv = DV, .scale = 0.693147180f};
+  d.mask.kind = ATTN_MASK_BOOL;
+  for (int i = 0; i < S; i++) q[i] = -1;
+  for (int j = 0; j < SKV; j++) k[j] = j < BLOCK ? 30 : 1;
+  for (int i = 0; i < SKV * DV; i++) v[i] = i < BLOCK * DV ? 100 : 1;
+  for (int some = 0; some < 6; some++) {
+    for (int i = 0; i < S * SKV; i++) sees[i] = i % SKV >= BLOCK || i / SKV % 6 != some;
+    assert_output(&d, &(attn_args){.q = q, .k = k, .v = v, .o = o, .mask = sees}, 1, 0);
   }
 }
 
@@ -363,6 +403,8 @@ int main(void)
       cmocka_unit_test(up_to_256_threads),
       cmocka_unit_test(sums_of_many_keys),
       cmocka_unit_test(references_beyond_rounding),
+      cmocka_unit_test(low_scores_of_tiny_values),
+      cmocka_unit_test(references_of_some_rows),
       cmocka_unit_test(cgroup_quotas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
