@@ -72,12 +72,13 @@ static inline struct panels weigh_tile(struct stream *s, int64_t t, int64_t j0, 
   return panels;
 }
 
-/* Whether row tiles [first, end) have all their rows and see the same panels. */
-static inline bool tiles_alike(const struct stream *s, int64_t first, int64_t end, const struct panels *panels)
+/* Whether row tiles [first, end) have all their rows and see the same panels. slot: of the first. */
+static inline bool tiles_alike(const struct stream *s, int64_t first, int64_t end, int64_t slot,
+                               const struct panels *panels)
 {
-  const struct panels *seen = &panels[slot_of(s, first)];
+  const struct panels *seen = &panels[slot];
   bool alike = rows_of(s, end - 1) == MR;
-  for (int64_t t = first, slot = slot_of(s, first); t < end; t++, slot = slot_after(s, slot))
+  for (int64_t t = first; t < end; t++, slot = slot_after(s, slot))
     alike &= panels[slot].live == seen->live && panels[slot].partial == seen->partial;
   return alike;
 }
@@ -86,15 +87,17 @@ static inline bool tiles_alike(const struct stream *s, int64_t first, int64_t en
  * slots follow each other: between calls multiply-adds would wait. */
 static inline void add_group(const struct stream *s, int64_t first, int64_t end, const struct panels *panels, int64_t keys)
 {
-  const bool alike = tiles_alike(s, first, end, panels);
+  const int64_t first_slot = slot_of(s, first);
+  const bool together = VALUES_TOGETHER && tiles_alike(s, first, end, first_slot, panels);
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     const float *v = s->v + left * packed(s->block_keys);
-    for (int64_t t = first, slot = slot_of(s, first), n; t < end; t += n, slot = slot_after(s, slot + n - 1)) {
+    for (int64_t t = first, slot = first_slot, n; t < end; t += n, slot = slot_after(s, slot + n - 1)) {
       const struct panels seen = panels[slot];
       const bool careful = s->care & CARE_VALUES && (seen.partial || ALL_CAREFUL);
       float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_in(s, slot);
-      n = careful || !alike || !VALUES_TOGETHER ? 1 : end - t < slots_of(s) - slot ? end - t : slots_of(s) - slot;
+      n = 1;
+      if (together && !careful) n = end - t < slots_of(s) - slot ? end - t : slots_of(s) - slot;
       if (!seen.live) continue;
       if (careful)
         value_tile_careful(o, p, P_STRIDE, v, seen.live, keys, width);

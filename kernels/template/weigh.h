@@ -6,8 +6,9 @@
  * the reference: to 0 if the maximum is near it, which the same test says, else to the maximum. Weights that are rounded
  * when they are packed always have the maximum, for the largest of them is 1 then, and exact.
  *
- * Where nothing is hidden and references exist, the test is done among the exponentials, in one pass over all rows of a
- * tile: as good as always it says that they were right. If not, the tile is scored again and goes the way of others.
+ * Where nothing is hidden, and all rows of a tile have references or none has, the test is done among the exponentials, in
+ * one pass over the rows (first scores are held against 0): as good as always it says that they were right. If not, the
+ * tile is scored again and goes the way of others.
  *
  * A tile that hides nothing may wait with its exponentials: they are done between the multiply-adds of the next tile's
  * scores, which leave the ports of additions, shifts and stores idle. */
