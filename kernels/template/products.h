@@ -39,13 +39,22 @@ __attribute__((noinline)) static void score_stripe_panels(float *const *p, const
   }
 }
 
+/* Whether exponentials are done between the multiply-adds of the next tile's scores: not on ports that they share, nor
+ * where a panel has too few of them for all rows of a tile (2 to 8 % of the time of heads of 32 and less). */
+enum { LEAST_PART = 4 };
+static inline bool weighs_meanwhile(const struct stream *s)
+{
+  const struct attn_problem *problem = s->unit->problem;
+  return QK_DIVIDES && !problem->shared_ports && packed(problem->Dqk) >= LEAST_PART * MR;
+}
+
 /* As score_panels(). Each panel weighs one of the tile that waits, row after row between parts of its own depth, and
  * s->highest follows the scores plus `shift` of their row. */
 __attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, float *restrict p, const float *restrict q,
                                                              const float *restrict k, int64_t depth, int64_t panels,
                                                              float factor, const float *shift)
 {
-  const int64_t part = depth > 4 * MR ? depth / MR : 4;
+  const int64_t part = depth / MR; /* at least LEAST_PART */
   struct waiting *const waiting = &s->waiting;
   for (; panels > 0; panels--, p += NR, k += NR * depth) {
     const bool waits = waiting->p && waiting->at < waiting->to;
@@ -128,9 +137,6 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
 }
-
-/* Whether exponentials are done between the multiply-adds of the next tile's scores. */
-static inline bool weighs_meanwhile(const struct stream *s) { return QK_DIVIDES && !s->unit->problem->shared_ports; }
 
 enum { HELD_BY_L1 = 32768 }; /* bytes of K, at least */
 

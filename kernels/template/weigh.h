@@ -33,10 +33,10 @@
 #define NEAR_ABOVE  9.0f
 #define NO_KEYS     -FLT_MAX /* the reference of a row without any so far */
 
-/* memset() of so little would be a slow instruction of the compiler's choice. */
-static inline void zero_vectors(float *p, int64_t n)
+/* A loop that stays one, or memset(), would be a slow instruction of the compiler's choice. */
+ALWAYS_INLINE void zero_vectors(float *p, const int n)
 {
-  for (int64_t i = 0; i < n; i++) vf_store(p + i * VL, vf_zero());
+  UNROLLED_FOR (i, n) vf_store(p + i * VL, vf_zero());
 }
 
 /* What scores of row r are held against. */
