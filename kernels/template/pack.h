@@ -144,16 +144,20 @@ static inline void scale_weights(float *p, int64_t i, int64_t stride, int64_t n,
   for (int64_t j = 0; j < n; j++) p[i * stride + j] *= factor;
 }
 
-/* Values of keys [0, n), written for a block of `keys`. */
+/* Values of keys [0, n), written for a block of `keys`. Rows are asked for VALUES_SOON ahead, at the end those behind the
+ * block: as a rule the next block's or head's. */
 static inline unsigned pack_v(float *restrict dst, const element *restrict src, const attn_strides *stride, int64_t n,
                               int64_t keys, int64_t width)
 {
+  enum { VALUES_SOON = 16, LINE = 64 / sizeof(element) };
   const int64_t whole = stride->d == 1 ? width / NR * NR : 0; /* columns that need no care */
   vf far = vf_zero();
   for (int64_t j = 0; j < n; j++) {
     const element *row = src + j * stride->s;
+    const uintptr_t soon = (uintptr_t)row + VALUES_SOON * (uintptr_t)stride->s * sizeof(element); /* may be nobody's */
     for (int64_t left = 0; left < whole; left += NR)
       UNROLLED_FOR (l, NV) {
+        if (l * VL % LINE == 0) __builtin_prefetch((const char *)soon + (left + l * VL) * (int64_t)sizeof(element));
         const vf x = el_load(row + left + l * VL);
         far = vf_farthest(far, x);
         vf_store(dst + left * keys + j * NR + l * VL, x);
