@@ -81,7 +81,7 @@ def parse(arguments):
     parser.add_argument(
         "--seconds",
         type=positive,
-        default=450,
+        default=600,
         metavar="N",
         help="time for measuring, all rows together (default: %(default)s); every row gets "
         "at least 6 rounds, or 3 where that is far too long",

@@ -23,6 +23,7 @@ from tensors import TOLERANCE, Tensors
 TURN_NS = 10_000_000  # calls of a turn together take at least this long
 WARM_NS = 50_000_000  # calls that take longer need no uncounted call before them
 LONG_NS = 300_000_000  # a first call that takes longer is estimate enough of the next ones
+SPREAD_NS = 60_000_000  # an operating system may leave threads that have slept on one core for tens of milliseconds
 FEWEST, SCARCE = 6, 3  # below 6 rounds no 95 % interval of a median exists
 PATIENCE = 1.5  # FEWEST rounds may take this many times the row's share of the time, all rows this many times theirs
 SLOW = 4.0  # a peer that takes this many times as long as libattn joins only the first rounds
@@ -54,7 +55,7 @@ def timed(run, calls):
 class Contestant:
     """One of those who take part in a case: libattn or a peer."""
 
-    def __init__(self, name, prepared, case, tensors, ours):
+    def __init__(self, name, prepared, case, tensors, threads, ours):
         self.name, self.prepared, self.times = name, prepared, {}
         once = timed(prepared.first_run or prepared.run, 1)
         output = prepared.output()
@@ -68,15 +69,23 @@ class Contestant:
             once = min(timed(prepared.run, 1), timed(prepared.run, 1))
         self.calls = max(1, round(TURN_NS / max(once, 1)))
         self.warm = once < WARM_NS
-        self.cost_ns = once * (self.calls + self.warm)
+        self.spread_ns = SPREAD_NS if threads > 1 and once < LONG_NS else 0
+        self.cost_ns = once * (self.calls + self.warm) + (self.spread_ns and max(self.spread_ns, once))
         self.once_ns = once
 
-    def take_turn(self, number):
+    def turn(self):
         self.prepared.before_turn()
-        wait_until_idle()
         if self.warm:
             self.prepared.run()
-        self.times[number] = timed(self.prepared.run, self.calls) / self.calls
+        return timed(self.prepared.run, self.calls) / self.calls
+
+    def take_turn(self, number):
+        """Only the last one counts, which finds the threads spread over the cores."""
+        wait_until_idle()
+        start = time.perf_counter_ns()
+        while time.perf_counter_ns() - start < self.spread_ns:
+            self.turn()
+        self.times[number] = self.turn()
 
 
 def load_peers(names):
@@ -104,7 +113,8 @@ def enter(case, tensors, library, peers, job):
         tell(at=[case.name, name])
         try:
             prepared = peer.prepare(case, tensors, job["threads"])
-            contestants.append(Contestant(name, prepared, case, tensors, contestants[0] if contestants else None))
+            ours = contestants[0] if contestants else None
+            contestants.append(Contestant(name, prepared, case, tensors, job["threads"], ours))
         except Unsupported as reason:
             notes[name] = str(reason)[:200]
             if name == "libattn":
