@@ -156,6 +156,7 @@ static attn_status run_degenerate(const struct attn_plan *plan, const attn_args 
 struct run {
   const struct attn_plan *plan;
   const attn_args *args;
+  int threads;
   char *scratch;                   /* [threads][plan->scratch_bytes] */
   float *parts;                    /* of sequences whose keys are split */
   struct attn_sequence *sequences; /* [B], if the plan's partition is made at each run */
@@ -190,7 +191,8 @@ static struct attn_unit make_unit(const struct run *run, int64_t b, int64_t hkv,
                             .scratch = scratch};
 }
 
-static void run_unit(const struct run *run, int64_t index, char *scratch)
+/* Unit `index` of the plan. */
+static struct attn_unit unit_of(const struct run *run, int64_t index, char *scratch)
 {
   const struct attn_plan *plan = run->plan;
   const struct attn_problem *p = &plan->problem;
@@ -200,8 +202,19 @@ static void run_unit(const struct run *run, int64_t index, char *scratch)
   struct attn_unit unit = make_unit(run, head / p->Hkv, head % p->Hkv, scratch);
   unit.row0 = block * plan->unit_rows;
   unit.row1 = unit.row0 + plan->unit_rows < rows ? unit.row0 + plan->unit_rows : rows;
+  return unit;
+}
+
+static void run_unit(const struct run *run, int64_t index, char *scratch)
+{
+  const struct attn_plan *plan = run->plan;
+  struct attn_unit unit = unit_of(run, index, scratch), soon;
+  if (!plan->cache && index + run->threads < plan->units) { /* units that take equally long are taken in turns */
+    soon = unit_of(run, index + run->threads, scratch);
+    unit.soon = &soon;
+  }
   plan->kernel->run(&unit);
-  if (run->args->lse) write_lse(p, run->args->lse, &unit);
+  if (run->args->lse) write_lse(&plan->problem, run->args->lse, &unit);
 }
 
 /* All rows and keys of a head of a sequence, as if there were no other: *own is its problem. Returns its lse. */
@@ -278,6 +291,7 @@ static void run_units(const struct attn_plan *plan, const attn_args *args, char 
   }
   void (*const work)(const struct run *, int64_t, char *) = plan->by_sequence ? run_of_sequence : run_unit;
   const int threads = atomic_load_explicit(&pool_lost, memory_order_relaxed) ? 1 : startable(plan->threads);
+  run.threads = threads;
   if (threads == 1) {
     for (int64_t i = 0; i < units; i++) work(&run, i, base);
     for (int64_t i = 0; i < heads; i++) merge_parts(&run, i, base);

@@ -177,6 +177,7 @@ struct attn_unit {
   const int64_t *kv_lengths;         /* [B] */
   const uint8_t *blocks;             /* bitmap of batch 0 and head 0 */
   float *partial;                    /* NULL: write O. Otherwise [row1 - row0][Dv] sums of 2^(t - row_max) * v */
+  const struct attn_unit *soon;      /* what this thread will compute next, as far as can be foreseen, or NULL */
   void *scratch;
 };
 

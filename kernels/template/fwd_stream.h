@@ -171,6 +171,7 @@ static inline void stream_run(const struct attn_unit *u)
       s.care |= pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
       s.care |= pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
     }
+    if (j0 + keys == limit) ask_for_next_unit(&s.asks, u, s.block_keys);
     stream_block(&s, j0, keys);
   }
   stream_finish(&s);

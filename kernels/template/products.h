@@ -21,12 +21,17 @@ ALWAYS_INLINE void score_tile(float *restrict p, const float *restrict q, const 
     UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
 }
 
-/* Scores of a row tile and neighbouring key panels. Functions of their own, so that their loops have all registers for
- * themselves. */
-__attribute__((noinline)) static void score_panels(float *restrict p, const float *restrict q, const float *restrict k,
-                                                   int64_t depth, int64_t panels, float factor)
+enum { ASKS_OF_PANEL = 4 };
+
+/* Scores of a row tile and neighbouring key panels; meanwhile what comes next is asked for. Functions of their own, so that
+ * their loops have all registers for themselves. */
+__attribute__((noinline)) static void score_panels(struct asks *asks, float *restrict p, const float *restrict q,
+                                                   const float *restrict k, int64_t depth, int64_t panels, float factor)
 {
-  for (; panels > 0; panels--, p += NR, k += NR * depth) score_tile(p, q, k, depth, factor);
+  for (; panels > 0; panels--, p += NR, k += NR * depth) {
+    UNROLLED_FOR (i, ASKS_OF_PANEL) ask_some(asks);
+    score_tile(p, q, k, depth, factor);
+  }
 }
 
 /* The same of neighbouring tiles, p[0..tiles). */
@@ -48,8 +53,8 @@ static inline bool weighs_meanwhile(const struct stream *s)
   return QK_DIVIDES && !problem->shared_ports && packed(problem->Dqk) >= LEAST_PART * MR;
 }
 
-/* As score_panels(). Each panel weighs one of the tile that waits, row after row between parts of its own depth, and
- * s->highest follows the scores plus `shift` of their row. */
+/* As score_panels(). Each panel weighs one of the tile that waits, row after row between parts of its own depth, where
+ * lines are asked for, too, and s->highest follows the scores plus `shift` of their row. */
 __attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, float *restrict p, const float *restrict q,
                                                              const float *restrict k, int64_t depth, int64_t panels,
                                                              float factor, const float *shift)
@@ -67,6 +72,7 @@ __attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, f
 #define WEIGH_ONE (weigh_waiting(w, lanes, reference), w += P_STRIDE, lanes += NR, reference++, rows--)
     for (; left >= part; left -= part, q_at += part * MR, k_at += part * NR) {
       qk_tile(score, q_at, k_at, part, NV);
+      ask_some(&s->asks);
       if (rows > 0) WEIGH_ONE;
     }
     qk_tile(score, q_at, k_at, left, NV);
@@ -180,7 +186,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
       zero_vectors(s->highest, MR);
       score_and_weigh_panels(s, at, q, k, depth, panels - apart, problem->q_factor, shift);
     } else if (rows_of(s, t) > SHORT_MR) {
-      score_panels(at, q, k, depth, panels, problem->q_factor);
+      score_panels(&s->asks, at, q, k, depth, panels, problem->q_factor);
     } else {
       score_short_panels(at, q, k, depth, panels, problem->q_factor);
     }

@@ -4,6 +4,7 @@
 #define ATTN_STREAM_H
 
 #include "../kernel.h"
+#include "soon.h"
 
 enum {
   BLOCK_KEYS = 256,                      /* at most, for any head size; a bit of 32 for each panel of NR */
@@ -31,9 +32,10 @@ struct stream {
   struct stripe {
     int64_t end, to; /* tiles before `end` have the scores of keys [0, to) of the block */
   } stripe;
-  float *highest; /* [MR][VL] of a tile's shifted scores: weigh.h */
-  float *lanes;   /* [MR][NV][VL] sums of the weights of the tile that waits, or of one that is weighed at once */
-  int64_t unsure; /* as many tiles are not weighed at once: weigh.h */
+  float *highest;   /* [MR][VL] of a tile's shifted scores: weigh.h */
+  float *lanes;     /* [MR][NV][VL] sums of the weights of the tile that waits, or of one that is weighed at once */
+  int64_t unsure;   /* as many tiles are not weighed at once: weigh.h */
+  struct asks asks; /* for what the next unit begins with: soon.h */
   struct waiting {
     float *p;                   /* of that tile; NULL: none waits */
     int64_t tile, from, at, to; /* keys [from, to) of the block; those from `at` on are still scores */
