@@ -99,10 +99,10 @@ enum {
 #ifdef __AVX512BF16__
                            | ATTN_FEATURE_AVX512BF16
 #endif
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__) /* the latter: clang 14 */
                            | ATTN_FEATURE_AMXBF16
 #endif
-#if defined(__AMX_TILE__) && defined(__AMX_INT8__)
+#if defined(__AMX_INT8__) || defined(__AMXINT8__)
                            | ATTN_FEATURE_AMXINT8
 #endif
 #ifdef __AVXVNNI__

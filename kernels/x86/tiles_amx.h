@@ -2,7 +2,12 @@
 #ifndef ATTN_TILES_AMX_H
 #define ATTN_TILES_AMX_H
 
+#include "../kernel.h"
+
 #include <stdint.h>
+
+_Static_assert(ATTN_COMPILED_FEATURES &(ATTN_FEATURE_AMXBF16 | ATTN_FEATURE_AMXINT8),
+               "a kernel that does not tell its need of tiles would be chosen where there are none");
 
 /* Rows of a tile, and its columns of 32 bits: sums, pairs of bf16 or quads of int8. */
 enum { TILE = 16, ROW_BYTES = TILE * 4 };
