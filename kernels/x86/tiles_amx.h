@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-_Static_assert(ATTN_COMPILED_FEATURES &(ATTN_FEATURE_AMXBF16 | ATTN_FEATURE_AMXINT8),
+_Static_assert((ATTN_COMPILED_FEATURES & (ATTN_FEATURE_AMXBF16 | ATTN_FEATURE_AMXINT8)) != 0,
                "a kernel that does not tell its need of tiles would be chosen where there are none");
 
 /* Rows of a tile, and its columns of 32 bits: sums, pairs of bf16 or quads of int8. */
