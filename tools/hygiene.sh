@@ -44,7 +44,9 @@ for file in $(git ls-files '*.h'); do
   case $file in
   dispatch/kernels.h | tools/commands.h | kernels/template/* | *_body.h) continue ;;
   kernels/arm/*) case $machine in aarch64*) check_header "$file" $c ;; esac ;;
-  kernels/x86/*avx512bf16* | kernels/x86/vec_amx.h) case $machine in x86_64*)
+  kernels/x86/*_amx.h) case $machine in x86_64*)
+    check_header "$file" $c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16 ;; esac ;;
+  kernels/x86/*avx512bf16*) case $machine in x86_64*)
     check_header "$file" $c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 ;; esac ;;
   kernels/x86/*avx512*) case $machine in x86_64*)
     check_header "$file" $c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl ;; esac ;;
