@@ -31,14 +31,14 @@ static inline void add_ask(struct asks *asks, const element *row, const attn_str
   asks->tensors[asks->count++] = (struct asking){(const char *)row, rows, chunks, chunks, between - chunks * ASKED_BYTES};
 }
 
-/* For heads of more than two blocks this is too little to matter. CPUs where other instructions share the ports of the
- * multiply-adds were not measured: nothing is asked for. */
+/* For heads of more than two blocks this is too little to matter. Measured on AMD's CPUs only: where other instructions
+ * share the ports of the multiply-adds (Intel's) and with NEON nothing is asked for. */
 static inline void ask_for_next_unit(struct asks *asks, const struct attn_unit *u, int64_t block_keys)
 {
   const struct attn_unit *soon = u->soon;
   const struct attn_problem *p = u->problem;
   *asks = (struct asks){.count = 0};
-  if (!soon || p->shared_ports || p->Skv > 2 * block_keys) return;
+  if (!soon || !QK_DIVIDES || p->shared_ports || p->Skv > 2 * block_keys) return;
   const int64_t rows = soon->row1 - soon->row0, keys = p->Skv;
   /* Rows of several heads would lie in as many places. */
   if (p->G == 1)
