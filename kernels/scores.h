@@ -38,6 +38,12 @@ static inline struct attn_row attn_row_get(const struct attn_unit *u, int64_t r)
   return row;
 }
 
+/* Whether what attn_row_get() says is the same of all rows. */
+static inline bool attn_rows_alike(const struct attn_problem *p)
+{
+  return !p->causal && p->window_left < 0 && p->window_right < 0 && !p->alibi && !attn_has_mask(p);
+}
+
 /* Whether visible scores change, apart from being hidden. */
 static inline bool attn_edits_scores(const struct attn_problem *p)
 {

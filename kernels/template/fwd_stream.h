@@ -18,7 +18,6 @@
 #include "pack.h"
 #endif
 
-#include "output.h"
 #ifndef ATTN_DIGITS
 #include "pack_cached.h"
 #endif
@@ -83,21 +82,29 @@ static inline bool tiles_alike(const struct stream *s, int64_t first, int64_t en
   return alike;
 }
 
+/* Whether values of hidden keys must not be multiplied. */
+static inline bool needs_care(const struct stream *s, const struct panels *panels)
+{
+  return s->care & CARE_VALUES && (panels->partial || ALL_CAREFUL);
+}
+
 /* O += P V for row tiles [first, end), whose weights are complete. panels: by slot. Tiles alike go together as far as their
  * slots follow each other: between calls multiply-adds would wait. */
-static inline void add_group(const struct stream *s, int64_t first, int64_t end, const struct panels *panels, int64_t keys)
+static inline void add_group(struct stream *s, int64_t first, int64_t end, const struct panels *panels, int64_t keys)
 {
   const int64_t first_slot = slot_of(s, first);
   const bool together = VALUES_TOGETHER && tiles_alike(s, first, end, first_slot, panels);
+  const struct panels *all = &panels[first_slot]; /* if alike */
+  if (together && s->last_block && !needs_care(s, all) && write_values(s, first, end, all->live, keys)) return;
+  begin_sums(s, first, end);
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     const float *v = s->v + left * packed(s->block_keys);
     for (int64_t t = first, slot = first_slot, n; t < end; t += n, slot = slot_after(s, slot + n - 1)) {
       const struct panels seen = panels[slot];
-      const bool careful = s->care & CARE_VALUES && (seen.partial || ALL_CAREFUL);
+      const bool careful = needs_care(s, &seen);
       float *o = s->o + tile_row_at(t, 0, left, s->values), *p = weights_in(s, slot);
-      n = 1;
-      if (together && !careful) n = end - t < slots_of(s) - slot ? end - t : slots_of(s) - slot;
+      n = together && !careful ? tiles_beside(s, slot, end - t) : 1;
       if (!seen.live) continue;
       if (careful)
         value_tile_careful(o, p, P_STRIDE, v, seen.live, keys, width);
@@ -111,6 +118,7 @@ static inline void add_group(const struct stream *s, int64_t first, int64_t end,
 static inline void stream_block(struct stream *s, int64_t j0, int64_t keys)
 {
   struct panels panels[MOST_GROUP_TILES + STRIPE_TILES];
+  const int64_t whole = (s->unit->row1 - s->unit->row0) / MR;
   int64_t first = 0;
   s->stripe.end = 0;
   for (int64_t t = 0, slot = 0; t < s->tiles; t++, slot = slot_after(s, slot)) {
@@ -122,26 +130,8 @@ static inline void stream_block(struct stream *s, int64_t j0, int64_t keys)
     first = t;
   }
   finish_waiting(s);
-  add_group(s, first, s->tiles, panels, keys);
-}
-
-/* Weights that were rounded together, as those of equal scores are, do not sum up to l: O is normalised by what they do sum
- * up to, while l, which LSE is made of, keeps its precision. */
-static inline float packing_factor(const struct stream *s, int64_t r, float sum)
-{
-  const float sum_packed = PACKED > 1 ? vf_hsum(vf_load(s->packed_sum + r * VL)) : 0;
-  return sum_packed > 0 ? sum / sum_packed : 1;
-}
-
-static inline void stream_finish(const struct stream *s)
-{
-  const struct attn_unit *u = s->unit;
-  for (int64_t r = 0; r < u->row1 - u->row0; r++) {
-    u->row_max[r] = s->max[r];
-    u->row_sum[r] = vf_hsum(vf_load(s->sum + r * VL));
-    const float packing = packing_factor(s, r, u->row_sum[r]);
-    write_row(u, r, s->o, s->values, packing * attn_finish_row(u, u->row0 + r, &u->row_max[r], &u->row_sum[r]));
-  }
+  if (first < whole) add_group(s, first, whole, panels, keys);
+  if (whole < s->tiles) add_group(s, whole, s->tiles, panels, keys);
 }
 
 static inline void stream_run(const struct attn_unit *u)
@@ -151,13 +141,14 @@ static inline void stream_run(const struct attn_unit *u)
   if (!u->scratch) __builtin_unreachable(); /* it is never of 0 bytes; lint cannot know */
   stream_layout(&s, p, u->row1 - u->row0, u->scratch);
   const int64_t padded = s.tiles * MR, rows = u->row1 - u->row0;
+  const bool alike = attn_rows_alike(p);
   for (int64_t r = 0; r < padded; r++) {
-    s.row[r] = attn_row_get(u, u->row0 + (r < rows ? r : rows - 1));
+    s.row[r] = r > 0 && alike ? s.row[0] : attn_row_get(u, u->row0 + (r < rows ? r : rows - 1));
     s.max[r] = r < rows ? NO_KEYS : 0;
   }
   memset(s.sum, 0, (size_t)(padded * VL) * sizeof *s.sum);
   if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);
-  memset(s.o, 0, (size_t)(padded * s.values) * sizeof *s.o);
+  memset(s.summed, SUMMED_NOTHING, (size_t)s.tiles);
   unsigned care = 0;
   for (int64_t t = 0; t < s.tiles; t++) care |= pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
   const int64_t first = s.row[0].first / s.block_keys * s.block_keys, limit = s.row[padded - 1].limit;
@@ -171,7 +162,8 @@ static inline void stream_run(const struct attn_unit *u)
       s.care |= pack_k(s.k, k + j0 * p->k.s, &p->k, keys, p->Dqk);
       s.care |= pack_v(s.v, v + j0 * p->v.s, &p->v, keys, s.block_keys, p->Dv);
     }
-    if (j0 + keys == limit) ask_for_next_unit(&s.asks, u, s.block_keys);
+    s.last_block = j0 + keys == limit;
+    if (s.last_block) ask_for_next_unit(&s.asks, u, s.block_keys);
     stream_block(&s, j0, keys);
   }
   stream_finish(&s);

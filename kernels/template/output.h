@@ -4,6 +4,7 @@
 #define ATTN_OUTPUT_H
 
 #include "edge.h" /* and after pack.h or pack_pairs.h */
+#include "unroll.h"
 
 /* Where row i of tile t begins in the panel at value column `left`. values: Dv rounded up to whole vectors. */
 static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t values)
@@ -32,13 +33,22 @@ static inline void store_output(const struct attn_unit *u, int64_t at, int64_t n
   }
 }
 
+/* Whether rows of O are what el_store() writes. */
+static inline bool output_is_plain(const struct attn_problem *p)
+{
+  return p->o.d == 1 && (!READS_CACHES || p->dtype == ELEMENT_DTYPE);
+}
+
 /* Row r of the unit: O = factor * o. */
 static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float factor)
 {
   const struct attn_problem *p = u->problem;
+  const int64_t out = attn_o_at(u, u->row0 + r), whole = output_is_plain(p) ? p->Dv / NR * NR : 0;
   const vf norm = vf_set(factor);
-  const int64_t out = attn_o_at(u, u->row0 + r);
-  for (int64_t left = 0; left < p->Dv; left += NR) {
+  const float *panel = o + tile_row_at(r / MR, r % MR, 0, values);
+  for (int64_t left = 0; left < whole; left += NR, panel += MR * NR)
+    UNROLLED_FOR (l, NV) el_store((element *)u->o + out + left + l * VL, vf_mul(vf_load(panel + l * VL), norm));
+  for (int64_t left = whole; left < p->Dv; left += NR) {
     const float *row = o + tile_row_at(r / MR, r % MR, left, values);
     for (int64_t d = 0; d < NR && left + d < p->Dv; d += VL)
       store_output(u, out + (left + d) * p->o.d, p->Dv - left - d, p->o.d, vf_mul(vf_load(row + d), norm));

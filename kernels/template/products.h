@@ -3,7 +3,7 @@
 #ifndef ATTN_PRODUCTS_H
 #define ATTN_PRODUCTS_H
 
-#include "output.h"
+#include "finish.h"
 #include "panels.h"
 #include "value_tile.h"
 #include "weigh.h"
@@ -91,19 +91,21 @@ __attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, f
   }
 }
 
-/* The same for the SHORT_MR rows of a last tile; nothing waits for it or is weighed meanwhile. */
-__attribute__((noinline)) static void score_short_panels(float *restrict p, const float *restrict q,
-                                                         const float *restrict k, int64_t depth, int64_t panels,
-                                                         float factor)
-{
-  for (; panels > 0; panels--, p += NR, k += NR * depth) {
-    vf score[MR][NV];
-    ZERO_TILE(score, SHORT_MR, NV);
-    qk_short_tile(score, q, k, depth, NV);
-    UNROLLED_FOR (i, SHORT_MR)
-      UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
+/* The same for the `rows` rows of a last tile, HALF_MR or THIRDS_MR; nothing waits for it or is weighed meanwhile. */
+#define DEFINE_SCORE_PANELS(name, qk, rows)                                                                                \
+  __attribute__((noinline)) static void name(float *restrict p, const float *restrict q, const float *restrict k,          \
+                                             int64_t depth, int64_t panels, float factor)                                  \
+  {                                                                                                                        \
+    for (; panels > 0; panels--, p += NR, k += NR * depth) {                                                               \
+      vf score[MR][NV];                                                                                                    \
+      ZERO_TILE(score, rows, NV);                                                                                          \
+      qk(score, q, k, depth, NV);                                                                                          \
+      UNROLLED_FOR (i, rows)                                                                                               \
+        UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));                       \
+    }                                                                                                                      \
   }
-}
+DEFINE_SCORE_PANELS(score_half_panels, qk_half_tile, HALF_MR)
+DEFINE_SCORE_PANELS(score_thirds_panels, qk_thirds_tile, THIRDS_MR)
 
 /* The same for a panel of at most VL keys; the rest of its scores are hidden ones. */
 __attribute__((noinline)) static void score_narrow_panel(float *restrict p, const float *restrict q,
@@ -176,7 +178,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
     const bool narrow = to - keys >= NR - VL;
     const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
     const int64_t panels = (to - from) / NR - narrow;
-    const bool weighs = weighs_meanwhile(s) && rows_of(s, t) > SHORT_MR;
+    const bool weighs = weighs_meanwhile(s) && rows_of(s, t) > THIRDS_MR;
     float *at = p + from;
     if (weighs) {
       const bool apart = keys < to && !narrow;
@@ -185,10 +187,12 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
       if (apart) score_and_weigh_panels(s, p + to - NR, q, last, depth, 1, problem->q_factor, shift);
       zero_vectors(s->highest, MR);
       score_and_weigh_panels(s, at, q, k, depth, panels - apart, problem->q_factor, shift);
-    } else if (rows_of(s, t) > SHORT_MR) {
+    } else if (rows_of(s, t) > THIRDS_MR) {
       score_panels(&s->asks, at, q, k, depth, panels, problem->q_factor);
+    } else if (rows_of(s, t) > HALF_MR) {
+      score_thirds_panels(at, q, k, depth, panels, problem->q_factor);
     } else {
-      score_short_panels(at, q, k, depth, panels, problem->q_factor);
+      score_half_panels(at, q, k, depth, panels, problem->q_factor);
     }
     if (narrow) score_narrow_panel(p + to - NR, q, last, depth, problem->q_factor);
     return weighs;
@@ -222,10 +226,16 @@ __attribute__((noinline)) static void wide_value_tiles(float *restrict o, int64_
   for (; tiles > 0; tiles--, o += o_step, p += MR * P_STRIDE) add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
-__attribute__((noinline)) static void short_value_tile(float *restrict o, const float *restrict p, const float *restrict v,
-                                                       uint32_t live, int64_t keys)
+__attribute__((noinline)) static void half_value_tile(float *restrict o, const float *restrict p, const float *restrict v,
+                                                      uint32_t live, int64_t keys)
 {
-  add_short_value_tile(o, p, P_STRIDE, v, live, keys, NV);
+  add_half_value_tile(o, p, P_STRIDE, v, live, keys, NV);
+}
+
+__attribute__((noinline)) static void thirds_value_tile(float *restrict o, const float *restrict p, const float *restrict v,
+                                                        uint32_t live, int64_t keys)
+{
+  add_thirds_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
 __attribute__((noinline)) static void narrow_value_tiles(float *restrict o, int64_t o_step, const float *restrict p,
@@ -235,7 +245,48 @@ __attribute__((noinline)) static void narrow_value_tiles(float *restrict o, int6
   for (; tiles > 0; tiles--, o += o_step, p += MR * P_STRIDE) add_value_tile(o, p, P_STRIDE, v, live, keys, 1);
 }
 
+/* The same where all panels are live, and with that O is complete: rows are written where they belong, times their factors.
+ * before: the sums so far, tiles `step` apart. at, factors: of the first tile's rows. */
+__attribute__((noinline)) static void write_value_tiles(element *restrict out, const int64_t *restrict at,
+                                                        const float *restrict factors, const float *restrict before,
+                                                        int64_t step, const float *restrict p, int64_t tiles,
+                                                        const float *restrict v, int64_t keys)
+{
+  for (; tiles > 0; tiles--, at += MR, factors += MR, before += step, p += MR * P_STRIDE) {
+    vf acc[MR][NV];
+    ZERO_TILE(acc, MR, NV);
+    pv_tile(acc, p, P_STRIDE, v, packed(keys), NV);
+    UNROLLED_FOR (i, MR) {
+      const vf factor = vf_set(factors[i]);
+      UNROLLED_FOR (l, NV)
+        el_store(out + at[i] + l * VL, vf_mul(vf_add(vf_load(before + (i * NV + l) * VL), acc[i][l]), factor));
+    }
+  }
+}
+
 enum { VALUES_TOGETHER = 1 }; /* add_values() takes several tiles */
+
+/* Row tiles [first, end), alike, of the unit's last block: O need not go through memory to be normalised. False: it must,
+ * and nothing was done. */
+static inline bool write_values(struct stream *s, int64_t first, int64_t end, uint32_t live, int64_t keys)
+{
+  static const float zeros[MR * NR];
+  const struct attn_problem *problem = s->unit->problem;
+  bool none = true; /* summed up so far */
+  if (!output_is_plain(problem) || problem->Dv % NR || !all_live(live, keys)) return false;
+  for (int64_t t = first; t < end; t++) none &= s->summed[t] == SUMMED_NOTHING;
+  if (!none) begin_sums(s, first, end);
+  finish_rows(s, first, end);
+  for (int64_t left = 0; left < s->values; left += NR)
+    for (int64_t t = first, slot = slot_of(s, first), n; t < end; t += n, slot = slot_after(s, slot + n - 1)) {
+      n = tiles_beside(s, slot, end - t);
+      write_value_tiles((element *)s->unit->o + left, s->out + t * MR, s->factor + t * MR,
+                        none ? zeros : s->o + tile_row_at(t, 0, left, s->values), none ? 0 : MR * s->values,
+                        weights_in(s, slot), n, s->v + left * packed(s->block_keys), keys);
+    }
+  memset(s->summed + first, SUMMED_AND_WRITTEN, (size_t)(end - first));
+  return true;
+}
 
 /* O += P V of the row tiles [t, t + tiles) over the live panels, for one panel of `width` columns. o and p: of tile t;
  * those of the next tiles follow. */
@@ -244,10 +295,12 @@ static inline void add_values(const struct stream *s, int64_t t, int64_t tiles, 
 {
   if (width != NR)
     narrow_value_tiles(o, MR * s->values, p, tiles, v, live, keys);
-  else if (rows_of(s, t) > SHORT_MR)
+  else if (rows_of(s, t) > THIRDS_MR)
     wide_value_tiles(o, MR * s->values, p, tiles, v, live, keys);
+  else if (rows_of(s, t) > HALF_MR)
+    thirds_value_tile(o, p, v, live, keys);
   else
-    short_value_tile(o, p, v, live, keys);
+    half_value_tile(o, p, v, live, keys);
 }
 
 #endif

@@ -17,6 +17,13 @@ enum {
 static const struct attn_blocking stream_blocking_step = {NR, MR, MR},
                                   stream_blocking_most = {BLOCK_KEYS / NR * NR, MOST_GROUP_TILES *MR, 7680 / MR *MR};
 
+/* What is in a tile's o. */
+enum summed {
+  SUMMED_NOTHING /* whatever was there: it counts as 0 */,
+  SUMMED_SOME,
+  SUMMED_AND_WRITTEN /* nor is it needed */
+};
+
 struct stream {
   const struct attn_unit *unit;
   int64_t tiles, block_keys, group_tiles, values; /* values: Dv rounded up to whole vectors */
@@ -25,10 +32,14 @@ struct stream {
   float *sum;                                     /* [tiles * MR][VL] */
   float *packed_sum; /* the same of the weights as they were packed, if that rounds them (PACKED > 1) */
   float *q;          /* [tiles][packed(Dqk)][MR], or as pack_pairs.h says */
-  float *o;          /* output.h: tile by tile */
+  float *o;          /* output.h: tile by tile, where `summed` says so */
+  float *factor;     /* [tiles * MR] of O when all is summed up */
+  int64_t *out;      /* [tiles * MR] where rows of O begin */
   float *k, *v;      /* the block, packed */
+  uint8_t *summed;   /* [tiles] enum summed */
   float *p;          /* [group_tiles + STRIPE_TILES][MR][P_STRIDE] scores, then weights: see slot_of() */
   unsigned care;     /* what products of the block must take care of: care.h */
+  bool last_block;   /* of the unit */
   struct stripe {
     int64_t end, to; /* tiles before `end` have the scores of keys [0, to) of the block */
   } stripe;
@@ -42,7 +53,7 @@ struct stream {
   } waiting;
 };
 
-/* Rows of tile t that are none of padding; the tile of SHORT_MR rows is for those that have few. */
+/* Rows of tile t that are none of padding; tiles of HALF_MR or THIRDS_MR are for those that have few. */
 static inline int64_t rows_of(const struct stream *s, int64_t t)
 {
   const int64_t rows = s->unit->row1 - s->unit->row0 - t * MR;
@@ -54,6 +65,11 @@ static inline int64_t rows_of(const struct stream *s, int64_t t)
 static inline int64_t slots_of(const struct stream *s) { return s->group_tiles + STRIPE_TILES; }
 static inline int64_t slot_of(const struct stream *s, int64_t t) { return t % slots_of(s); }
 static inline int64_t slot_after(const struct stream *s, int64_t slot) { return slot + 1 < slots_of(s) ? slot + 1 : 0; }
+/* How many of `tiles` tiles, the first of them in `slot`, lie one after the other. */
+static inline int64_t tiles_beside(const struct stream *s, int64_t slot, int64_t tiles)
+{
+  return tiles < slots_of(s) - slot ? tiles : slots_of(s) - slot;
+}
 static inline float *weights_in(const struct stream *s, int64_t slot) { return s->p + slot * MR * P_STRIDE; }
 
 /* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */
@@ -85,6 +101,9 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(packed_sum, PACKED > 1 ? s->tiles * MR * VL : 0);
   TAKE(q, s->tiles * MR * packed(p->Dqk) + behind_q(p));
   TAKE(o, s->tiles * MR * s->values);
+  TAKE(factor, s->tiles * MR);
+  TAKE(out, s->tiles * MR);
+  TAKE(summed, s->tiles);
   TAKE(k, s->block_keys * packed(p->Dqk));
   TAKE(v, packed(s->block_keys) * s->values);
   TAKE(p, (s->group_tiles + STRIPE_TILES) * MR * P_STRIDE);

@@ -12,7 +12,8 @@
 
 enum {
   NR = NV * VL,
-  SHORT_MR = MR / 2,
+  HALF_MR = MR / 2,
+  THIRDS_MR = MR * 2 / 3, /* two of them */
   QK_DIVIDES = 1 /* sums stay where they are: qk_tile() may be called for parts of the depth */,
 };
 #ifndef ATTN_PAIRS
@@ -23,8 +24,8 @@ enum {
  * Two steps of 24 FMAs brought AVX-512 nothing with long sequences, and are slower by LLVM's model of Skylake. */
 enum { TURN = MR * NV < 24 ? 2 : 1 };
 
-/* Functions of `rows` rows: MR, or SHORT_MR for the few that the last tile of a unit may have. Made by a macro, for clang
- * keeps sums in registers only if the bounds of its loops are constants from the start.
+/* Functions of `rows` rows: MR, or HALF_MR or THIRDS_MR for the few that the last tile of a unit may have. Made by a macro,
+ * for clang keeps sums in registers only if the bounds of its loops are constants from the start.
  *
  * step: acc += left x right, `rows` numbers `stride` apart times nv vectors. qk: acc += Q K^T over `depth` elements of the
  * heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are used. pv: acc += P V over keys [0, keys). p:
@@ -54,6 +55,7 @@ enum { TURN = MR * NV < 24 ? 2 : 1 };
     for (; keys > 0; keys--, p++, v += nv * VL) step(acc, p, p_stride, v, nv);                                             \
   }
 DEFINE_TILES(tile_step, qk_tile, pv_tile, MR)
-DEFINE_TILES(short_step, qk_short_tile, pv_short_tile, SHORT_MR)
+DEFINE_TILES(half_step, qk_half_tile, pv_half_tile, HALF_MR)
+DEFINE_TILES(thirds_step, qk_thirds_tile, pv_thirds_tile, THIRDS_MR)
 
 #endif

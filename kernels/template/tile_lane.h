@@ -11,7 +11,8 @@
 
 enum {
   NR = NV * VL,
-  SHORT_MR = 0 /* there is none */,
+  HALF_MR = 0 /* there is none */,
+  THIRDS_MR = 0 /* nor of these */,
   QK_DIVIDES = 0,
 };
 _Static_assert(MR % VL == 0, "a column of Q is whole vectors");
@@ -55,7 +56,9 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
   }
 }
 
-#define qk_short_tile qk_tile
-#define pv_short_tile pv_tile
+#define qk_half_tile   qk_tile
+#define pv_half_tile   pv_tile
+#define qk_thirds_tile qk_tile
+#define pv_thirds_tile pv_tile
 
 #endif

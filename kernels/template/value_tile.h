@@ -36,6 +36,7 @@ static inline bool all_live(uint32_t live, int64_t keys)
       }                                                                                                                    \
   }
 DEFINE_ADD_VALUES(add_value_tile, pv_tile, MR)
-DEFINE_ADD_VALUES(add_short_value_tile, pv_short_tile, SHORT_MR)
+DEFINE_ADD_VALUES(add_half_value_tile, pv_half_tile, HALF_MR)
+DEFINE_ADD_VALUES(add_thirds_value_tile, pv_thirds_tile, THIRDS_MR)
 
 #endif

@@ -15,6 +15,7 @@
 #ifndef ATTN_WEIGH_H
 #define ATTN_WEIGH_H
 
+#include "output.h"
 #include "stream.h"
 
 #include <float.h>
@@ -75,7 +76,7 @@ static inline void raise_max(struct stream *s, int64_t t, int64_t i, float top, 
   for (int64_t l = 0; l < VL; l++) s->sum[r * VL + l] *= rescale;
   for (int64_t l = 0; PACKED > 1 && l < VL; l++) s->packed_sum[r * VL + l] *= rescale;
   scale_weights(p - i * P_STRIDE, i, P_STRIDE, done, rescale);
-  for (int64_t left = 0; left < s->values; left += NR) {
+  for (int64_t left = 0; s->summed[t] == SUMMED_SOME && left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;
     float *o = s->o + tile_row_at(t, i, left, s->values);
     for (int64_t d = 0; d < width; d++) o[d] *= rescale;

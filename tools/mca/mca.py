@@ -181,7 +181,7 @@ def model_section(mca, objects):
         lines += ["| loop | CPU model | cycles | FMAs | cycles/FMA | port limit | of the limit | issue |"]
         lines += ["|---|---|--:|--:|--:|--:|--:|--:|"]
         for (tile, fmas), loops in tiles.items():
-            whole = (tile, fmas) in full and "short" not in tile
+            whole = (tile, fmas) in full and not {"half", "thirds"} & set(tile.split("_"))
             for row in rows_of(mca, loops):
                 label = tile if (tile, fmas) in full else f"{tile}, rest"
                 model = row.model + (", corrected" if row.corrected else "")
@@ -265,7 +265,7 @@ the object files that ship and predicts them from LLVM's description of each CPU
 The second one compares the model with a measurement on one machine.
 
 - A loop is a turn of a register tile, one step or two: `qk_tile` is S = Q K^T, `pv_tile` O += P V. *rest*: what remains of
-  the value width when it is not a whole number of tiles, or of an odd depth; *short* tiles have half the rows. Large shapes hardly
+  the value width when it is not a whole number of tiles, or of an odd depth; *half* and *thirds* tiles have half or two thirds of the rows. Large shapes hardly
   run them, and the bar does not apply to them: with half the sums they are bound by latency and loads.
 - The port limit is what the same model says of the same multiply-adds alone, on registers and independent of each other.
 - issue: cycles that the loop's micro-operations take at the CPU's issue width. Above it nothing but ports and latency
