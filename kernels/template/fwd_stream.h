@@ -150,7 +150,7 @@ static inline void stream_run(const struct attn_unit *u)
   if (PACKED > 1) memset(s.packed_sum, 0, (size_t)(padded * VL) * sizeof *s.packed_sum);
   memset(s.summed, SUMMED_NOTHING, (size_t)s.tiles);
   unsigned care = 0;
-  for (int64_t t = 0; t < s.tiles; t++) care |= pack_q(s.q + t * MR * packed(p->Dqk), u, u->row0 + t * MR, u->row1);
+  for (int64_t t = 0; t < s.tiles; t++) care |= pack_q(queries_of(&s, t), u, u->row0 + t * MR, u->row1);
   const int64_t first = s.row[0].first / s.block_keys * s.block_keys, limit = s.row[padded - 1].limit;
   const element *k = (const element *)u->k + attn_k_at(u), *v = (const element *)u->v + attn_v_at(u);
   for (int64_t j0 = first; j0 < limit; j0 += s.block_keys) {

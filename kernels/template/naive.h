@@ -9,6 +9,7 @@
 #include "pack.h"
 
 #include "output.h"
+#include "query.h"
 #include "value_tile.h"
 
 #include <float.h>
@@ -30,7 +31,8 @@ static inline size_t naive_layout(struct naive *n, const struct attn_problem *p,
   n->values = round_up(p->Dv, VL);
   n->stride = round_up(p->Skv, NR) + 16; /* rows in different cache sets */
   const int64_t padded = n->tiles * MR, depth = p->Dqk > n->values ? p->Dqk : n->values;
-  const int64_t q = round_up(padded * p->Dqk, 16), o = round_up(padded * n->values, 16), kv = NAIVE_KEYS * depth;
+  const int64_t q = round_up(padded * query_floats(p->Dqk) + behind_q(p), 16), o = round_up(padded * n->values, 16),
+                kv = NAIVE_KEYS * depth;
   n->q = (float *)base;
   n->o = n->q + q;
   n->kv = n->o + o;
@@ -57,7 +59,7 @@ static inline void naive_scores(struct naive *n)
       for (int64_t t = 0; t < n->tiles; t++) {
         vf score[MR][NV];
         ZERO_TILE(score, MR, NV);
-        qk_tile(score, n->q + t * MR * p->Dqk, n->kv + panel * p->Dqk, p->Dqk, NV);
+        qk_all(score, n->q + t * MR * query_floats(p->Dqk), n->kv + panel * p->Dqk, p->Dqk, NV);
         UNROLLED_FOR (i, MR)
           UNROLLED_FOR (j, NV) vf_store(n->s + (t * MR + i) * n->stride + j0 + panel + j * VL, score[i][j]);
       }
@@ -133,7 +135,7 @@ static inline void naive_run(const struct attn_unit *u)
   const int64_t rows = u->row1 - u->row0;
   struct naive n = {.unit = u};
   naive_layout(&n, p, rows, u->scratch);
-  for (int64_t t = 0; t < n.tiles; t++) pack_q(n.q + t * MR * p->Dqk, u, u->row0 + t * MR, u->row1);
+  for (int64_t t = 0; t < n.tiles; t++) pack_q(n.q + t * MR * query_floats(p->Dqk), u, u->row0 + t * MR, u->row1);
   memset(n.o, 0, (size_t)(n.tiles * MR * n.values) * sizeof *n.o);
   naive_scores(&n);
   bool hides = false;

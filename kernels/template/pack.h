@@ -1,7 +1,7 @@
 /* Packing: whatever the caller's strides, the tiles read contiguous, zero-padded panels. Here a packed float is one
  * element; pack_pairs.h has the same functions for two, pack_digits.h for elements in two digits.
  *
- *   Q  [row tile][Dqk][MR]        scaled, so that scores come out in log2 units
+ *   Q  [row tile], as query.h says    scaled, so that scores come out in log2 units
  *   K  [key panel][Dqk][NR]       transposed
  *   V  [value panel][keys][NR]    the last panel may be narrower: whole vectors only */
 #ifndef ATTN_PACK_H
@@ -10,6 +10,7 @@
 #include "care.h"
 #include "edge.h"
 #include "load_as.h"
+#include "query.h"
 
 #include <float.h>
 #include <string.h>
@@ -23,11 +24,7 @@ enum {
 static inline int64_t packed(int64_t n) { return n; }
 
 /* Floats behind Q that pack_q() may use. */
-static inline int64_t behind_q(const struct attn_problem *p)
-{
-  (void)p;
-  return TB;
-}
+static inline int64_t behind_q(const struct attn_problem *p) { return p->Dqk > TB ? p->Dqk : TB; }
 
 /* Q and O are of the kernel's type, but a kernel in f32 takes any over a cache. */
 static inline vf load_query(const struct attn_unit *u, int64_t at)
@@ -56,26 +53,21 @@ static inline bool evenly_apart(const int64_t *at, int64_t n)
   return even;
 }
 
-/* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0. The
- * columns of a block of TB overlap where TB is no divisor of MR: each is right before the next begins, so up to TB floats
- * behind the tile may change. Returns what products must take care of; so do pack_k() and pack_v(). */
-static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
+/* Queries of a tile in columns: elements [0, whole) of its rows, which begin at src[i]. Columns of a block of TB overlap
+ * where TB is no divisor of MR: each is right before the next begins, so up to TB floats behind the tile may change. The
+ * next tile's rows, behind them in src, are asked for. even: all before those exist, equally far apart. */
+static inline void pack_query_columns(float *restrict dst, const struct attn_unit *u, const int64_t *src, int64_t rows,
+                                      int64_t whole, bool even)
 {
   enum { ROWS = (MR + TB - 1) / TB * TB };
-  const struct attn_problem *p = u->problem;
-  const int64_t whole = p->q.d == 1 ? p->Dqk / TB * TB : 0;
-  const vf factor = vf_set(p->q_factor);
-  const int64_t rows = row_end - row < MR ? row_end - row : MR;
-  int64_t src[ROWS + MR];
-  const int64_t *soon =
-      src + ROWS; /* the next tile's rows are as many short streams, which no hardware prefetcher follows */
-  find_rows(src, ROWS + MR, u, row, row_end);
-  const bool direct = p->dtype == ELEMENT_DTYPE && row + ROWS <= row_end && evenly_apart(src, ROWS);
+  const vf factor = vf_set(u->problem->q_factor);
   for (int64_t d = 0; d < whole; d += TB) {
-    for (int64_t i = 0; i < MR; i++) __builtin_prefetch((const element *)u->q + soon[i] + d);
-    for (int64_t i = 0; direct && i < ROWS; i += TB)
-      el_transpose_block(dst + d * MR + i, MR, (const element *)u->q + src[i] + d, src[1] - src[0]);
-    for (int64_t i = 0; !direct && i < ROWS; i += TB) {
+    for (int64_t i = 0; i < MR; i++) __builtin_prefetch((const element *)u->q + src[ROWS + i] + d);
+    for (int64_t i = 0; i < MR; i += TB) {
+      if (even) {
+        el_transpose_block(dst + d * MR + i, MR, (const element *)u->q + src[i] + d, src[1] - src[0]);
+        continue;
+      }
       float block[TB][TB];
       for (int64_t r = 0; r < TB; r++)
         for (int64_t c = 0; c < TB; c += VL)
@@ -83,11 +75,51 @@ static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, in
       vf_transpose_block(dst + d * MR + i, MR, block[0], TB);
     }
   }
-  for (int64_t at = 0; direct && at < whole * MR; at += VL) vf_store(dst + at, vf_mul(vf_load(dst + at), factor));
-  for (int64_t d = whole; d < p->Dqk; d++)
-    for (int64_t i = 0; i < MR; i++)
-      dst[d * MR + i] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;
-  for (int64_t i = 0; p->rope && i < rows; i++) attn_rope_turn(p->rope, attn_row_position(u, row + i), dst + i, MR);
+  for (int64_t at = 0; even && at < whole * MR; at += VL) vf_store(dst + at, vf_mul(vf_load(dst + at), factor));
+}
+
+/* The same row by row, in chunks of whole vectors. The next tile's rows are asked for meanwhile, which are as many short
+ * streams: no hardware prefetcher follows them. They stand behind the tile's own in src. */
+static inline void pack_query_rows(float *restrict dst, const struct attn_unit *u, const int64_t *src, int64_t rows,
+                                   int64_t whole)
+{
+  enum { LINE = 64 / sizeof(element) };
+  const vf factor = vf_set(u->problem->q_factor);
+  for (int64_t i = 0; i < MR; i++) {
+    for (int64_t d = 0; d < whole; d += LINE) __builtin_prefetch((const element *)u->q + src[MR + i] + d);
+    for (int64_t d = 0; d < whole; d += VL)
+      vf_store(dst + query_at(d, i), i < rows ? vf_mul(load_query(u, src[i] + d), factor) : vf_zero());
+  }
+}
+
+/* Turns the queries of row r of the unit, which is row i of a tile. space: for a row. */
+static inline void turn_query(float *restrict dst, const struct attn_unit *u, int64_t r, int64_t i, float *restrict space)
+{
+  const struct attn_problem *p = u->problem;
+  for (int64_t d = 0; d < p->Dqk; d++) space[d] = dst[query_at(d, i)];
+  attn_rope_turn(p->rope, attn_row_position(u, r), space, 1);
+  for (int64_t d = 0; d < p->Dqk; d++) dst[query_at(d, i)] = space[d];
+}
+
+/* Rows [row, row + MR) of the unit's head, turned if the problem has a rope; those at or beyond row_end become 0.
+ * behind_q() floats behind the tile may change. Returns what products must take care of; so do pack_k() and pack_v(). */
+static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
+{
+  enum { COLUMNS = QUERY_CHUNK == 1, ROWS = COLUMNS ? (MR + TB - 1) / TB * TB : MR, AT_ONCE = COLUMNS ? TB : VL };
+  const struct attn_problem *p = u->problem;
+  const int64_t whole = p->q.d == 1 ? p->Dqk / AT_ONCE * AT_ONCE : 0;
+  const int64_t rows = row_end - row < MR ? row_end - row : MR;
+  int64_t src[ROWS + MR];
+  find_rows(src, ROWS + MR, u, row, row_end);
+  if (COLUMNS)
+    pack_query_columns(dst, u, src, rows, whole,
+                       p->dtype == ELEMENT_DTYPE && row + ROWS <= row_end && evenly_apart(src, ROWS));
+  else
+    pack_query_rows(dst, u, src, rows, whole);
+  for (int64_t i = 0; i < MR; i++)
+    for (int64_t d = whole; d < p->Dqk; d++)
+      dst[query_at(d, i)] = i < rows ? attn_element_get(p->dtype, u->q, src[i] + d * p->q.d) * p->q_factor : 0;
+  for (int64_t i = 0; p->rope && i < rows; i++) turn_query(dst, u, row + i, i, dst + MR * query_floats(p->Dqk));
   return 0;
 }
 

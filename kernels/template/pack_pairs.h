@@ -1,19 +1,19 @@
 /* Packing for tiles that multiply 16-bit elements by pairs (vf_step: c + a0 b0 + a1 b1, summed in f32): the functions of
  * pack.h, where a packed float is the bits of two elements, the first in the lower half.
  *
- *   Q  [row tile][packed(Dqk)][MR]      neighbours of a row; not scaled, for that would round it: the scores are
+ *   Q  [row tile], as query.h says      neighbours of a row; not scaled, for that would round it: the scores are
  *   K  [key panel][packed(Dqk)][NR]     neighbours of a row
  *   V  [value panel][packed(keys)][NR]  neighbouring keys
  *   P  as V, in the place of the scores: weights rounded to the 16-bit type, to nearest even
  *
  * ATTN_PAIRS pairs of a row stand together: with 2, for matrix multiplications of 2x4 by 4x2 elements, the order is
- * [packed(Dqk) / 2][MR][2] and so on. Of Q ATTN_QUERY_PAIRS do, if that is defined: with 16, for multiplications by
- * matrices of 16 pairs, [packed(Dqk) / 16][MR][16]. What is missing to fill them up is 0. */
+ * [packed(Dqk) / 2][NR][2] and so on. What is missing to fill them up, or ATTN_QUERY_PAIRS of Q, is 0. */
 #ifndef ATTN_PACK_H
 #define ATTN_PACK_H
 
 #include "care.h"
 #include "edge.h"
+#include "query.h"
 
 #include <float.h>
 #include <string.h>
@@ -41,8 +41,6 @@ static inline int64_t pair_place(int64_t n, int64_t i, int64_t width)
 {
   return (n / TOGETHER * width + i) * TOGETHER + n % TOGETHER;
 }
-static inline int64_t query_place(int64_t n, int64_t i) { return (n / OF_QUERY * MR + i) * OF_QUERY + n % OF_QUERY; }
-
 static inline float pair_of(element first, element second)
 {
   const element both[2] = {first, second};
@@ -59,12 +57,13 @@ static inline float pair_at(const element *row, int64_t step, int64_t n, int64_t
 
 static inline unsigned pack_q(float *restrict dst, const struct attn_unit *u, int64_t row, int64_t row_end)
 {
+  enum { COPIED = (int)QUERY_CHUNK < (int)VL ? (int)QUERY_CHUNK : (int)VL };
   const struct attn_problem *p = u->problem;
   for (int64_t i = 0; i < MR; i++) {
     const element *src = row + i < row_end ? (const element *)u->q + attn_q_at(u, row + i) : NULL;
-    const int64_t whole = src && p->q.d == 1 ? p->Dqk / 2 / OF_QUERY * OF_QUERY : 0;
-    for (int64_t n = 0; n < whole; n += OF_QUERY) memcpy(dst + query_place(n, i), src + 2 * n, OF_QUERY * sizeof *dst);
-    for (int64_t n = whole; n < packed(p->Dqk); n++) dst[query_place(n, i)] = src ? pair_at(src, p->q.d, n, p->Dqk) : 0;
+    const int64_t whole = src && p->q.d == 1 ? p->Dqk / 2 / COPIED * COPIED : 0;
+    for (int64_t n = 0; n < whole; n += COPIED) memcpy(dst + query_at(n, i), src + 2 * n, COPIED * sizeof *dst);
+    for (int64_t n = whole; n < packed(p->Dqk); n++) dst[query_at(n, i)] = src ? pair_at(src, p->q.d, n, p->Dqk) : 0;
   }
   return 0;
 }

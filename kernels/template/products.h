@@ -16,7 +16,7 @@ ALWAYS_INLINE void score_tile(float *restrict p, const float *restrict q, const 
   __asm__ volatile("" : "+r"(depth));
 #endif
   ZERO_TILE(score, MR, NV);
-  qk_tile(score, q, k, depth, NV);
+  qk_all(score, q, k, depth, NV);
   UNROLLED_FOR (i, MR)
     UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));
 }
@@ -40,7 +40,7 @@ __attribute__((noinline)) static void score_stripe_panels(float *const *p, const
 {
   for (int64_t j = 0; j < panels; j++, k += NR * depth) {
     const float *q_at = q;
-    for (int64_t t = 0; t < tiles; t++, q_at += MR * depth) score_tile(p[t] + j * NR, q_at, k, depth, factor);
+    for (int64_t t = 0; t < tiles; t++, q_at += MR * query_floats(depth)) score_tile(p[t] + j * NR, q_at, k, depth, factor);
   }
 }
 
@@ -66,16 +66,21 @@ __attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, f
     float *w = waits ? waiting->p + waiting->at : NULL, *lanes = s->lanes;
     const float *reference = s->max + waiting->tile * MR;
     int64_t rows = waits ? MR : 0, left = depth;
-    const float *q_at = q, *k_at = k;
+    const float *q_chunk = q, *k_at = k;
     vf score[MR][NV];
     ZERO_TILE(score, MR, NV);
 #define WEIGH_ONE (weigh_waiting(w, lanes, reference), w += P_STRIDE, lanes += NR, reference++, rows--)
-    for (; left >= part; left -= part, q_at += part * MR, k_at += part * NR) {
-      qk_tile(score, q_at, k_at, part, NV);
-      ask_some(&s->asks);
-      if (rows > 0) WEIGH_ONE;
+    for (int64_t here; left > 0; left -= here, q_chunk += MR * QUERY_CHUNK) {
+      const float *q_at = q_chunk;
+      int64_t rest = here = left < QUERY_CHUNK ? left : QUERY_CHUNK;
+      for (; rest >= part; rest -= part, q_at += part, k_at += part * NR) {
+        qk_tile(score, q_at, k_at, part, NV);
+        ask_some(&s->asks);
+        if (rows > 0) WEIGH_ONE;
+      }
+      qk_tile(score, q_at, k_at, rest, NV);
+      k_at += rest * NR;
     }
-    qk_tile(score, q_at, k_at, left, NV);
     while (rows > 0) WEIGH_ONE;
 #undef WEIGH_ONE
     if (waits) waiting->at += NR;
@@ -104,8 +109,8 @@ __attribute__((noinline)) static void score_and_weigh_panels(struct stream *s, f
         UNROLLED_FOR (l, NV) vf_store(p + i * P_STRIDE + l * VL, scaled_score(score[i][l], factor));                       \
     }                                                                                                                      \
   }
-DEFINE_SCORE_PANELS(score_half_panels, qk_half_tile, HALF_MR)
-DEFINE_SCORE_PANELS(score_thirds_panels, qk_thirds_tile, THIRDS_MR)
+DEFINE_SCORE_PANELS(score_half_panels, qk_half_all, HALF_MR)
+DEFINE_SCORE_PANELS(score_thirds_panels, qk_thirds_all, THIRDS_MR)
 
 /* The same for a panel of at most VL keys; the rest of its scores are hidden ones. */
 __attribute__((noinline)) static void score_narrow_panel(float *restrict p, const float *restrict q,
@@ -113,7 +118,7 @@ __attribute__((noinline)) static void score_narrow_panel(float *restrict p, cons
 {
   vf score[MR][NV];
   ZERO_TILE(score, MR, NV);
-  qk_tile(score, q, k, depth, 1);
+  qk_all(score, q, k, depth, 1);
   UNROLLED_FOR (i, MR) {
     vf_store(p + i * P_STRIDE, scaled_score(score[i][0], factor));
     UNROLLED_FOR (l, NV - 1) vf_store(p + i * P_STRIDE + (l + 1) * VL, vf_set(-INFINITY));
@@ -134,12 +139,12 @@ __attribute__((noinline)) static void score_panel_asking(float *restrict p, cons
   ZERO_TILE(score, MR, NV);
 #ifdef __clang__ /* clang 14 would keep sums on the stack from chunk to chunk */
   for (; line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
-  qk_tile(score, q, k, depth, NV);
+  qk_all(score, q, k, depth, NV);
 #else
   for (int64_t d = 0; d < depth; d += CHUNK) {
     const int64_t until = (d + CHUNK) * all / depth;
     for (; line < until && line < all; line++) __builtin_prefetch(soon[line / lines] + at + line % lines * 64, 0, 2);
-    qk_tile(score, q + d * MR, k + d * NR, depth - d < CHUNK ? depth - d : CHUNK, NV);
+    qk_tile(score, q + query_at(d, 0), k + d * NR, depth - d < CHUNK ? depth - d : CHUNK, NV);
   }
 #endif
   UNROLLED_FOR (i, MR)
@@ -162,7 +167,7 @@ static inline void score_stripe(struct stream *s, int64_t t, int64_t slot, int64
   const int64_t panels = seen < keys ? seen / NR : keys / NR;
   float *p[STRIPE_TILES];
   for (int64_t i = 0; i < tiles; i++, slot = slot_after(s, slot)) p[i] = weights_in(s, slot);
-  if (panels > 0) score_stripe_panels(p, s->q + t * MR * depth, s->k, depth, tiles, panels, problem->q_factor);
+  if (panels > 0) score_stripe_panels(p, queries_of(s, t), s->k, depth, tiles, panels, problem->q_factor);
   s->stripe = (struct stripe){t + tiles, panels * NR};
 }
 
@@ -176,7 +181,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
   const char *soon[MR];
   if (problem->mask_kind == ATTN_MASK_NONE || problem->mask.d != 1 || t + 1 == s->tiles) {
     const bool narrow = to - keys >= NR - VL;
-    const float *q = s->q + t * MR * depth, *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
+    const float *q = queries_of(s, t), *k = s->k + from * depth, *last = s->k + (to - NR) * depth;
     const int64_t panels = (to - from) / NR - narrow;
     const bool weighs = weighs_meanwhile(s) && rows_of(s, t) > THIRDS_MR;
     float *at = p + from;
@@ -199,7 +204,7 @@ static inline bool score_run(struct stream *s, int64_t t, int64_t j0, int64_t ke
   }
   for (int64_t i = 0; i < MR; i++) soon[i] = (const char *)s->row[(t + 1) * MR + i].mask;
   for (int64_t j = from; j < to; j += NR)
-    score_panel_asking(p + j, s->q + t * MR * depth, s->k + j * depth, depth, soon, (j0 + j) * bytes, NR * bytes,
+    score_panel_asking(p + j, queries_of(s, t), s->k + j * depth, depth, soon, (j0 + j) * bytes, NR * bytes,
                        problem->q_factor);
   return false;
 }

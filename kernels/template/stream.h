@@ -4,6 +4,7 @@
 #define ATTN_STREAM_H
 
 #include "../kernel.h"
+#include "query.h"
 #include "soon.h"
 
 enum {
@@ -31,7 +32,7 @@ struct stream {
   float *max;                                     /* [tiles * MR] reference of the exponentials */
   float *sum;                                     /* [tiles * MR][VL] */
   float *packed_sum; /* the same of the weights as they were packed, if that rounds them (PACKED > 1) */
-  float *q;          /* [tiles][packed(Dqk)][MR], or as pack_pairs.h says */
+  float *q;          /* [tiles], each as query.h says */
   float *o;          /* output.h: tile by tile, where `summed` says so */
   float *factor;     /* [tiles * MR] of O when all is summed up */
   int64_t *out;      /* [tiles * MR] where rows of O begin */
@@ -65,6 +66,11 @@ static inline int64_t rows_of(const struct stream *s, int64_t t)
 static inline int64_t slots_of(const struct stream *s) { return s->group_tiles + STRIPE_TILES; }
 static inline int64_t slot_of(const struct stream *s, int64_t t) { return t % slots_of(s); }
 static inline int64_t slot_after(const struct stream *s, int64_t slot) { return slot + 1 < slots_of(s) ? slot + 1 : 0; }
+static inline float *queries_of(const struct stream *s, int64_t t)
+{
+  return s->q + t * MR * query_floats(packed(s->unit->problem->Dqk));
+}
+
 /* How many of `tiles` tiles, the first of them in `slot`, lie one after the other. */
 static inline int64_t tiles_beside(const struct stream *s, int64_t slot, int64_t tiles)
 {
@@ -99,7 +105,7 @@ static inline size_t stream_layout(struct stream *s, const struct attn_problem *
   TAKE(max, s->tiles * MR);
   TAKE(sum, s->tiles * MR * VL);
   TAKE(packed_sum, PACKED > 1 ? s->tiles * MR * VL : 0);
-  TAKE(q, s->tiles * MR * packed(p->Dqk) + behind_q(p));
+  TAKE(q, s->tiles * MR * query_floats(packed(p->Dqk)) + behind_q(p));
   TAKE(o, s->tiles * MR * s->values);
   TAKE(factor, s->tiles * MR);
   TAKE(out, s->tiles * MR);

@@ -8,6 +8,7 @@
 
 enum {
   NR = NV * VL,
+  QUERY_CHUNK = 16,
   QK_DIVIDES = 0,
 };
 

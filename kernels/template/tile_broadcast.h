@@ -14,7 +14,8 @@ enum {
   NR = NV * VL,
   HALF_MR = MR / 2,
   THIRDS_MR = MR * 2 / 3, /* two of them */
-  QK_DIVIDES = 1 /* sums stay where they are: qk_tile() may be called for parts of the depth */,
+  QUERY_CHUNK = 64,       /* query.h: as P, rows need not be transposed */
+  QK_DIVIDES = 1          /* sums stay where they are: qk_tile() may be called for parts of a chunk */
 };
 #ifndef ATTN_PAIRS
 #define vf_step vf_fma
@@ -27,10 +28,10 @@ enum { TURN = MR * NV < 24 ? 2 : 1 };
 /* Functions of `rows` rows: MR, or HALF_MR or THIRDS_MR for the few that the last tile of a unit may have. Made by a macro,
  * for clang keeps sums in registers only if the bounds of its loops are constants from the start.
  *
- * step: acc += left x right, `rows` numbers `stride` apart times nv vectors. qk: acc += Q K^T over `depth` elements of the
- * heads. q: packed [depth][MR], k: packed [depth][NR], of which nv vectors are used. pv: acc += P V over keys [0, keys). p:
- * rows p_stride apart; v: packed [keys][NR], of which nv vectors are used. */
-#define DEFINE_TILES(step, qk, pv, rows)                                                                                   \
+ * step: acc += left x right, `rows` numbers `stride` apart times nv vectors. qk_all: acc += Q K^T over `depth` elements of
+ * the heads; qk: of one chunk of them or less. q: packed (query.h), k: packed [depth][NR], of which nv vectors are used.
+ * pv: acc += P V over keys [0, keys). p: rows p_stride apart; v: packed [keys][NR], of which nv vectors are used. */
+#define DEFINE_TILES(step, qk, qk_all, pv, rows)                                                                           \
   ALWAYS_INLINE void step(vf acc[MR][NV], const float *restrict left, int64_t stride, const float *restrict right,         \
                           const int nv)                                                                                    \
   {                                                                                                                        \
@@ -43,9 +44,15 @@ enum { TURN = MR * NV < 24 ? 2 : 1 };
   }                                                                                                                        \
   ALWAYS_INLINE void qk(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)     \
   {                                                                                                                        \
-    for (; depth >= TURN; depth -= TURN, q += TURN * MR, k += TURN * NR)                                                   \
-      UNROLLED_FOR (d, TURN) step(acc, q + d * MR, 1, k + d * NR, nv);                                                     \
-    for (; depth > 0; depth--, q += MR, k += NR) step(acc, q, 1, k, nv);                                                   \
+    for (; depth >= TURN; depth -= TURN, q += TURN, k += TURN * NR)                                                        \
+      UNROLLED_FOR (d, TURN) step(acc, q + d, QUERY_CHUNK, k + d * NR, nv);                                                \
+    for (; depth > 0; depth--, q++, k += NR) step(acc, q, QUERY_CHUNK, k, nv);                                             \
+  }                                                                                                                        \
+  ALWAYS_INLINE void qk_all(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv) \
+  {                                                                                                                        \
+    for (; depth > QUERY_CHUNK; depth -= QUERY_CHUNK, q += MR * QUERY_CHUNK, k += QUERY_CHUNK * NR)                        \
+      qk(acc, q, k, QUERY_CHUNK, nv);                                                                                      \
+    qk(acc, q, k, depth, nv);                                                                                              \
   }                                                                                                                        \
   ALWAYS_INLINE void pv(vf acc[MR][NV], const float *restrict p, int64_t p_stride, const float *restrict v, int64_t keys,  \
                         const int nv)                                                                                      \
@@ -54,8 +61,8 @@ enum { TURN = MR * NV < 24 ? 2 : 1 };
       UNROLLED_FOR (j, TURN) step(acc, p + j, p_stride, v + j * nv * VL, nv);                                              \
     for (; keys > 0; keys--, p++, v += nv * VL) step(acc, p, p_stride, v, nv);                                             \
   }
-DEFINE_TILES(tile_step, qk_tile, pv_tile, MR)
-DEFINE_TILES(half_step, qk_half_tile, pv_half_tile, HALF_MR)
-DEFINE_TILES(thirds_step, qk_thirds_tile, pv_thirds_tile, THIRDS_MR)
+DEFINE_TILES(tile_step, qk_tile, qk_all, pv_tile, MR)
+DEFINE_TILES(half_step, qk_half_tile, qk_half_all, pv_half_tile, HALF_MR)
+DEFINE_TILES(thirds_step, qk_thirds_tile, qk_thirds_all, pv_thirds_tile, THIRDS_MR)
 
 #endif

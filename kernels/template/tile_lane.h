@@ -13,6 +13,7 @@ enum {
   NR = NV * VL,
   HALF_MR = 0 /* there is none */,
   THIRDS_MR = 0 /* nor of these */,
+  QUERY_CHUNK = 1,
   QK_DIVIDES = 0,
 };
 _Static_assert(MR % VL == 0, "a column of Q is whole vectors");
@@ -56,9 +57,10 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
   }
 }
 
-#define qk_half_tile   qk_tile
+#define qk_all         qk_tile
+#define qk_half_all    qk_tile
 #define pv_half_tile   pv_tile
-#define qk_thirds_tile qk_tile
+#define qk_thirds_all  qk_tile
 #define pv_thirds_tile pv_tile
 
 #endif

@@ -14,6 +14,7 @@ enum {
   HALF_MR = 0 /* there is none */,
   THIRDS_MR = 0 /* nor of these */,
   BLOCK_COLUMNS = VL / 2,
+  QUERY_CHUNK = 2,
   QK_DIVIDES = 0,
 };
 _Static_assert(VL == 4 && MR % 2 == 0, "blocks of 2x2");
@@ -69,9 +70,10 @@ ALWAYS_INLINE void pv_tile(vf acc[MR][NV], const float *restrict p, int64_t p_st
   ROWS_OF_BLOCKS(acc, block, nv);
 }
 
-#define qk_half_tile   qk_tile
+#define qk_all         qk_tile
+#define qk_half_all    qk_tile
 #define pv_half_tile   pv_tile
-#define qk_thirds_tile qk_tile
+#define qk_thirds_all  qk_tile
 #define pv_thirds_tile pv_tile
 
 #endif

@@ -20,7 +20,7 @@ static inline void store_tile(float *out, vf acc[MR][NV])
 __attribute__((noinline)) static void time_qk(float *out, const float *left, const float *right)
 {
   vf acc[MR][NV];
-  qk_tile(acc, left, right, TILE_DEPTH, NV);
+  qk_all(acc, left, right, TILE_DEPTH, NV);
   store_tile(out, acc);
 }
 
