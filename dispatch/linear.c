@@ -95,9 +95,9 @@ size_t attn_weights_scratch(const struct attn_weights *w)
 {
   size_t floats;
   if (!w->kernel) return 0;
-  const size_t row =
-      ((size_t)packed_floats(w->kernel, w->depth) + ATTN_LINEAR_CHUNK - 1) / ATTN_LINEAR_CHUNK * ATTN_LINEAR_CHUNK;
-  if (__builtin_mul_overflow(row, (size_t)UNIT_ROWS, &floats) || floats > PTRDIFF_MAX / sizeof(float)) return SIZE_MAX;
+  if (__builtin_mul_overflow((size_t)packed_floats(w->kernel, w->depth), (size_t)UNIT_ROWS, &floats) ||
+      floats > PTRDIFF_MAX / sizeof(float))
+    return SIZE_MAX;
   return (floats + 15) & ~(size_t)15;
 }
 

@@ -7,15 +7,13 @@
 
 #include "kernel.h"
 
-enum { ATTN_LINEAR_CHUNK = 64 };
-
 /* Rows [0, rows) of x and y, panels [panel0, panel1) of the outputs. */
 struct attn_linear_unit {
   const float *x;
   float *y;
   int64_t x_stride, y_stride, rows, depth, outputs, panel0, panel1;
   const float *weights, *bias;
-  float *scratch; /* row_tile-rounded rows times packed(depth), up to a multiple of ATTN_LINEAR_CHUNK; 64-byte aligned */
+  float *scratch; /* row_tile-rounded rows times packed(depth) floats, 64-byte aligned */
 };
 
 struct attn_linear {

@@ -38,7 +38,7 @@ static inline struct attn_row attn_row_get(const struct attn_unit *u, int64_t r)
   return row;
 }
 
-/* Whether what attn_row_get() says is the same of all rows. */
+/* Whether what attn_row_get() says is the same of all rows, but for the position, which only ALiBi needs. */
 static inline bool attn_rows_alike(const struct attn_problem *p)
 {
   return !p->causal && p->window_left < 0 && p->window_right < 0 && !p->alibi && !attn_has_mask(p);

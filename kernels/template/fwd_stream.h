@@ -94,8 +94,11 @@ static inline void add_group(struct stream *s, int64_t first, int64_t end, const
 {
   const int64_t first_slot = slot_of(s, first);
   const bool together = VALUES_TOGETHER && tiles_alike(s, first, end, first_slot, panels);
+/* Tile registers are read by way of memory anyway. */
+#ifndef ATTN_PRODUCTS_BY_TILES
   const struct panels *all = &panels[first_slot]; /* if alike */
   if (together && s->last_block && !needs_care(s, all) && write_values(s, first, end, all->live, keys)) return;
+#endif
   begin_sums(s, first, end);
   for (int64_t left = 0; left < s->values; left += NR) {
     const int64_t width = s->values - left < NR ? s->values - left : NR;

@@ -4,20 +4,19 @@
 #define ATTN_LINEAR_TEMPLATE_H
 
 #include "../linear.h"
-#include "query.h"
-
-_Static_assert((int)ATTN_LINEAR_CHUNK % (int)QUERY_CHUNK == 0, "the scratch has room for whole chunks");
 
 #include <string.h>
 
-/* Tiles as query.h says; rows beyond the last become 0. */
+_Static_assert(QUERY_CHUNK == 1, "pack_rows() packs columns");
+
+/* [tile][depth][MR]; rows beyond the last become 0. */
 static inline void pack_rows(float *restrict dst, const struct attn_linear_unit *u)
 {
-  for (int64_t r = 0; r < u->rows; r += MR, dst += MR * query_floats(u->depth))
+  for (int64_t r = 0; r < u->rows; r += MR, dst += MR * u->depth)
     for (int64_t i = 0; i < MR; i++) {
       const float *row = u->x + (r + i) * u->x_stride;
       const bool there = r + i < u->rows;
-      for (int64_t d = 0; d < u->depth; d++) dst[query_at(d, i)] = there ? row[d] : 0;
+      for (int64_t d = 0; d < u->depth; d++) dst[d * MR + i] = there ? row[d] : 0;
     }
 }
 
@@ -39,8 +38,7 @@ static inline void linear_run(const struct attn_linear_unit *u)
   for (int64_t panel = u->panel0; panel < u->panel1; panel++) {
     const int64_t left = u->outputs - panel * NR, width = left < NR ? left : NR;
     for (int64_t r = 0; r < u->rows; r += MR) {
-      multiply_tile(tile, u->scratch + r * query_floats(u->depth), u->weights + panel * NR * u->depth, u->bias + panel * NR,
-                    u->depth);
+      multiply_tile(tile, u->scratch + r * u->depth, u->weights + panel * NR * u->depth, u->bias + panel * NR, u->depth);
       for (int64_t i = 0; i < MR && r + i < u->rows; i++)
         memcpy(u->y + (r + i) * u->y_stride + panel * NR, tile + i * NR, (size_t)width * sizeof *tile);
     }

@@ -13,11 +13,14 @@ static inline int64_t tile_row_at(int64_t t, int64_t i, int64_t left, int64_t va
   return t * MR * values + left * MR + i * width;
 }
 
-/* Elements [at, at + n) of O, n <= VL. It is of the kernel's type, or over a cache of any. */
+/* O is of the kernel's type, or over a cache of any. */
+static inline bool output_is_own(const struct attn_problem *p) { return !READS_CACHES || p->dtype == ELEMENT_DTYPE; }
+
+/* Elements [at, at + n) of O, n <= VL. */
 static inline void store_output(const struct attn_unit *u, int64_t at, int64_t n, int64_t step, vf x)
 {
   const attn_dtype dtype = u->problem->dtype;
-  const bool own = !READS_CACHES || dtype == ELEMENT_DTYPE;
+  const bool own = output_is_own(u->problem);
   if (own && step == 1 && n >= VL) {
     el_store((element *)u->o + at, x);
   } else if (own && step == 1) {
@@ -34,10 +37,7 @@ static inline void store_output(const struct attn_unit *u, int64_t at, int64_t n
 }
 
 /* Whether rows of O are what el_store() writes. */
-static inline bool output_is_plain(const struct attn_problem *p)
-{
-  return p->o.d == 1 && (!READS_CACHES || p->dtype == ELEMENT_DTYPE);
-}
+static inline bool output_is_plain(const struct attn_problem *p) { return p->o.d == 1 && output_is_own(p); }
 
 /* Row r of the unit: O = factor * o. */
 static inline void write_row(const struct attn_unit *u, int64_t r, const float *o, int64_t values, float factor)

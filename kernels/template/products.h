@@ -231,17 +231,15 @@ __attribute__((noinline)) static void wide_value_tiles(float *restrict o, int64_
   for (; tiles > 0; tiles--, o += o_step, p += MR * P_STRIDE) add_value_tile(o, p, P_STRIDE, v, live, keys, NV);
 }
 
-__attribute__((noinline)) static void half_value_tile(float *restrict o, const float *restrict p, const float *restrict v,
-                                                      uint32_t live, int64_t keys)
-{
-  add_half_value_tile(o, p, P_STRIDE, v, live, keys, NV);
-}
-
-__attribute__((noinline)) static void thirds_value_tile(float *restrict o, const float *restrict p, const float *restrict v,
-                                                        uint32_t live, int64_t keys)
-{
-  add_thirds_value_tile(o, p, P_STRIDE, v, live, keys, NV);
-}
+/* The same for the few rows of a last tile. */
+#define DEFINE_VALUE_TILE(name, add)                                                                                       \
+  __attribute__((noinline)) static void name(float *restrict o, const float *restrict p, const float *restrict v,          \
+                                             uint32_t live, int64_t keys)                                                  \
+  {                                                                                                                        \
+    add(o, p, P_STRIDE, v, live, keys, NV);                                                                                \
+  }
+DEFINE_VALUE_TILE(half_value_tile, add_half_value_tile)
+DEFINE_VALUE_TILE(thirds_value_tile, add_thirds_value_tile)
 
 __attribute__((noinline)) static void narrow_value_tiles(float *restrict o, int64_t o_step, const float *restrict p,
                                                          int64_t tiles, const float *restrict v, uint32_t live,

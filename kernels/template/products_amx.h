@@ -149,13 +149,6 @@ static inline void add_rows(float *sums, int64_t stride, const float *apart)
 
 enum { VALUES_TOGETHER = 0 }; /* two tiles at a time: 1 to 2 % slower */
 
-/* Not by tile registers, which only memory can be read from. */
-static inline bool write_values(struct stream *s, int64_t first, int64_t end, uint32_t live, int64_t keys)
-{
-  (void)s, (void)first, (void)end, (void)live, (void)keys;
-  return false;
-}
-
 /* O += P V of row tile t over the live panels, for one panel of `width` columns: NR or TILE. tiles: 1. */
 __attribute__((noinline)) static void add_values(const struct stream *s, int64_t t, int64_t tiles, float *o, const float *p,
                                                  const float *v, uint32_t live, int64_t keys, int64_t width)

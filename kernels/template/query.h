@@ -3,10 +3,10 @@
 #ifndef ATTN_QUERY_H
 #define ATTN_QUERY_H
 
-#include "../kernel.h"
+#include "edge.h"
 
 /* Floats of a row, with what its last chunk leaves. */
-static inline int64_t query_floats(int64_t depth) { return (depth + QUERY_CHUNK - 1) / QUERY_CHUNK * QUERY_CHUNK; }
+static inline int64_t query_floats(int64_t depth) { return round_up(depth, QUERY_CHUNK); }
 
 /* Float d of row i. */
 static inline int64_t query_at(int64_t d, int64_t i) { return (d / QUERY_CHUNK * MR + i) * QUERY_CHUNK + d % QUERY_CHUNK; }

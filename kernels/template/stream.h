@@ -61,21 +61,23 @@ static inline int64_t rows_of(const struct stream *s, int64_t t)
   return rows < MR ? rows : MR;
 }
 
+static inline float *queries_of(const struct stream *s, int64_t t)
+{
+  return s->q + t * MR * query_floats(packed(s->unit->problem->Dqk));
+}
+
 /* A group's tiles and the stripe after it have their P at the same time: tile t in slot_of(t). The next tile's slot
  * follows; where products begin, a division would hold up their first loads, 1 % of the time. */
 static inline int64_t slots_of(const struct stream *s) { return s->group_tiles + STRIPE_TILES; }
 static inline int64_t slot_of(const struct stream *s, int64_t t) { return t % slots_of(s); }
 static inline int64_t slot_after(const struct stream *s, int64_t slot) { return slot + 1 < slots_of(s) ? slot + 1 : 0; }
-static inline float *queries_of(const struct stream *s, int64_t t)
-{
-  return s->q + t * MR * query_floats(packed(s->unit->problem->Dqk));
-}
 
 /* How many of `tiles` tiles, the first of them in `slot`, lie one after the other. */
 static inline int64_t tiles_beside(const struct stream *s, int64_t slot, int64_t tiles)
 {
   return tiles < slots_of(s) - slot ? tiles : slots_of(s) - slot;
 }
+
 static inline float *weights_in(const struct stream *s, int64_t slot) { return s->p + slot * MR * P_STRIDE; }
 
 /* Without a plan's word: keys whose K and V fill half of a small L2 (256 KiB). */

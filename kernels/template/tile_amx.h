@@ -8,7 +8,7 @@
 
 enum {
   NR = NV * VL,
-  QUERY_CHUNK = 16,
+  QUERY_CHUNK = 16, /* of pairs; pack_digits.h has an order of its own, in whole chunks */
   QK_DIVIDES = 0,
 };
 

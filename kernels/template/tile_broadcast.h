@@ -10,12 +10,19 @@
 #include "../kernel.h"
 #include "unroll.h"
 
+/* Rows of queries need not be transposed: broadcasts read them as well far apart, as they do P, where the tile stays in L1.
+ * Rows of projections do not stay there. */
+#ifndef ATTN_QUERY_CHUNK
+#define ATTN_QUERY_CHUNK 64
+#endif
+
 enum {
   NR = NV * VL,
   HALF_MR = MR / 2,
-  THIRDS_MR = MR * 2 / 3, /* two of them */
-  QUERY_CHUNK = 64,       /* query.h: as P, rows need not be transposed */
-  QK_DIVIDES = 1          /* sums stay where they are: qk_tile() may be called for parts of a chunk */
+  THIRDS_MR = MR * 2 / 3,                /* two of them */
+  QUERY_CHUNK = ATTN_QUERY_CHUNK,        /* query.h */
+  DEPTH_STEP = QUERY_CHUNK > 1 ? 1 : MR, /* from an element of a row to the next */
+  QK_DIVIDES = 1                         /* sums stay where they are: qk_tile() may be called for parts of a chunk */
 };
 #ifndef ATTN_PAIRS
 #define vf_step vf_fma
@@ -44,13 +51,13 @@ enum { TURN = MR * NV < 24 ? 2 : 1 };
   }                                                                                                                        \
   ALWAYS_INLINE void qk(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv)     \
   {                                                                                                                        \
-    for (; depth >= TURN; depth -= TURN, q += TURN, k += TURN * NR)                                                        \
-      UNROLLED_FOR (d, TURN) step(acc, q + d, QUERY_CHUNK, k + d * NR, nv);                                                \
-    for (; depth > 0; depth--, q++, k += NR) step(acc, q, QUERY_CHUNK, k, nv);                                             \
+    for (; depth >= TURN; depth -= TURN, q += TURN * DEPTH_STEP, k += TURN * NR)                                           \
+      UNROLLED_FOR (d, TURN) step(acc, q + d * DEPTH_STEP, QUERY_CHUNK, k + d * NR, nv);                                   \
+    for (; depth > 0; depth--, q += DEPTH_STEP, k += NR) step(acc, q, QUERY_CHUNK, k, nv);                                 \
   }                                                                                                                        \
   ALWAYS_INLINE void qk_all(vf acc[MR][NV], const float *restrict q, const float *restrict k, int64_t depth, const int nv) \
   {                                                                                                                        \
-    for (; depth > QUERY_CHUNK; depth -= QUERY_CHUNK, q += MR * QUERY_CHUNK, k += QUERY_CHUNK * NR)                        \
+    for (; QUERY_CHUNK > 1 && depth > QUERY_CHUNK; depth -= QUERY_CHUNK, q += MR * QUERY_CHUNK, k += QUERY_CHUNK * NR)     \
       qk(acc, q, k, QUERY_CHUNK, nv);                                                                                      \
     qk(acc, q, k, depth, nv);                                                                                              \
   }                                                                                                                        \

@@ -2,6 +2,7 @@
 #include "vec_avx2.h"
 
 enum { MR = 6, NV = 2 };
+#define ATTN_QUERY_CHUNK 1 /* x by columns: linear.h */
 #include "../template/tile_broadcast.h"
 #include "../template/linear.h"
 

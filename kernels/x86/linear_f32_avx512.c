@@ -2,6 +2,7 @@
 #include "vec_avx512.h"
 
 enum { MR = 12, NV = 2 };
+#define ATTN_QUERY_CHUNK 1 /* x by columns: linear.h */
 #include "../template/tile_broadcast.h"
 #include "../template/linear.h"
 
